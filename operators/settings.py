@@ -1,0 +1,92 @@
+"""Every setting that can change an event, in frozen structs; `pipelines.config` reads them from YAML.
+
+``config_hash`` of an event is taken over `Settings` alone: where data comes from or goes to is not here.
+"""
+
+import hashlib
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+Positive = Annotated[float, Meta(gt=0)]
+
+#: Slices by default (DESIGN 4). A slice by another field is fed only by samples that carry it.
+DEFAULT_SLICES: tuple[tuple[str, ...], ...] = (
+    ("service", "request_model", "service_version"),
+    ("service", "request_model", "service_version", "replica"),
+    ("service", "request_model", "service_version", "gpu"),
+    ("service", "request_model", "service_version", "region"),
+    ("service", "request_model", "service_version", "route"),
+    ("service", "request_model"),
+)
+
+
+class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Event-time buckets and lateness, in seconds."""
+
+    bucket_s: Annotated[int, Meta(ge=1, le=3600)] = 10
+    lateness_s: Annotated[int, Meta(ge=0, le=86400)] = 30
+    idle_s: Annotated[int, Meta(ge=1)] = 60
+    detect_s: Annotated[int, Meta(ge=1, le=86400)] = 60
+    ahead_s: Annotated[int, Meta(ge=1)] = 300
+
+
+class Slicing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which slices series are made for, and how many of each slice are kept apart."""
+
+    sets: tuple[tuple[str, ...], ...] = DEFAULT_SLICES
+    cap: Annotated[int, Meta(ge=1)] = 20_000
+    attribute_cap: Annotated[int, Meta(ge=1)] = 16
+
+
+class AlarmBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Mean event time between false alarm onsets of one (signal, slice), days; FDR across series at a tick."""
+
+    per_series_days: Positive = 90.0
+    fleet_fdr: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+
+
+class Detection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which detectors run. ``per_signal`` overrides ``detectors`` for a signal name."""
+
+    detectors: tuple[str, ...] = ()
+    per_signal: dict[str, tuple[str, ...]] = {}
+    alarm_budget: AlarmBudget = AlarmBudget()
+
+
+class EmbeddingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The embedding path: projection width, features, and how references are built."""
+
+    projection_dim: Annotated[int, Meta(ge=8, le=4096)] = 384
+    features: Annotated[int, Meta(ge=16, le=8192)] = 512
+    clusters: Annotated[int, Meta(ge=2, le=1024)] = 64
+    axes: Annotated[int, Meta(ge=1, le=512)] = 32
+    fit_rows: Annotated[int, Meta(ge=64)] = 2048
+    window_rows: Annotated[int, Meta(ge=16)] = 200
+    reference_windows: Annotated[int, Meta(ge=8)] = 20
+
+
+class LifecycleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hysteresis of an episode, in detection windows, and its cooldown, in seconds."""
+
+    confirm: Annotated[int, Meta(ge=1)] = 1
+    clear: Annotated[int, Meta(ge=1)] = 5
+    cooldown_s: Annotated[int, Meta(ge=0)] = 900
+    refresh_s: Annotated[int, Meta(ge=1)] = 60
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of the core."""
+
+    shards: Annotated[int, Meta(ge=1, le=4096)] = 8
+    deduplicate: bool = True
+    windows: Windows = Windows()
+    slices: Slicing = Slicing()
+    detection: Detection = Detection()
+    embeddings: EmbeddingSettings = EmbeddingSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
+
+    def config_hash(self) -> str:
+        """First 12 hex digits of SHA-256 over the canonical JSON of these settings."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]

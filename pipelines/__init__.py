@@ -1,0 +1,1 @@
+"""Composition and entry points: config, engines, simulation, evaluation, the command line."""
