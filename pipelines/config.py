@@ -1,0 +1,204 @@
+"""What `driftline` runs with: one YAML file, read into one frozen `Config`.
+
+Flags come before the environment, the environment before the file, the file before the defaults. The
+settings of the core stand at the top level of the file beside input and outputs; a field named ``x_s`` or
+``x_days`` may be written ``x`` with a duration (``bucket: 10s``, ``per_series: 90d``). Secrets are never in
+the file: it names the files that hold them, or they come from the environment.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from operators.settings import Settings
+from pipelines.config_file import Source, convert, duration_names, read, schema_with_durations
+from pipelines.errors import UsageError
+from schemas.identity import IDENTITY_FIELDS
+from schemas.signals import SIGNALS
+
+Engine = Literal["beam", "faust", "local"]
+Runner = Literal["fnapi", "flink", "dataflow"]
+DEFAULT_CLICKHOUSE = "chdb:./driftline-data"
+KAFKA_PREFIX = "kafka://"
+SCHEMA_PATH = Path(__file__).resolve().parent.parent / "schemas" / "json" / "config.schema.json"
+
+
+class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Kafka is reached. User and password: `username_file`, `password_file` or the environment."""
+
+    client: Literal["kafka-python"] = "kafka-python"
+    group: Annotated[str, Meta(min_length=1)] = "driftline"
+    topics: tuple[str, ...] = ()
+    start: Literal["earliest", "latest"] = "earliest"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_ca_file: str | None = None
+    ssl_cert_file: str | None = None
+    ssl_key_file: str | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username_file: str | None = None
+    password_file: str | None = None
+    api_version: tuple[int, int] | None = None
+    max_poll_records: Annotated[int, Meta(ge=1)] = 1000
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a run needs to know.
+
+    ``input``: a folder, or ``kafka://HOST:PORT``; ``output``: the same, for the anomalies and incidents
+    topics and dead letters, or None. ``state``: folder for the local engine's snapshots, or None.
+    """
+
+    input: str | None = None
+    output: str | None = None
+    clickhouse: str = DEFAULT_CLICKHOUSE
+    engine: Engine = "beam"
+    runner: Runner = "fnapi"
+    engine_options: tuple[str, ...] = ()
+    state: str | None = None
+    correlate_s: Annotated[float, Meta(gt=0)] = 30.0
+    kafka: Kafka = Kafka()
+    settings: Settings = Settings()
+
+
+class ConfigError(UsageError):
+    """A config that cannot be run with; the message names file, line, field and what would be right."""
+
+
+def load(path: Path) -> Config:
+    """Read and validate one config file; raises `ConfigError`."""
+    source = read(path, ConfigError)
+    tree = dict(source.tree)
+    if "alarm_budget" in tree:  # the one number people set stands at the top
+        detection = tree.setdefault("detection", {})
+        if not isinstance(detection, dict) or "alarm_budget" in detection:
+            raise source.error("alarm_budget", "stands at the top level or under detection, not both")
+        tree["detection"] = detection | {"alarm_budget": tree.pop("alarm_budget")}
+    own = {name for name in Config.__struct_fields__ if name != "settings"}
+    own |= duration_names(Config)
+    core = {name: tree.pop(name) for name in list(tree) if name in Settings.__struct_fields__}
+    unknown = [name for name in tree if name not in own]
+    if unknown:
+        raise source.unknown(unknown[0], own | set(Settings.__struct_fields__) | {"alarm_budget"})
+    settings = convert(core, Settings, source)
+    config = convert(tree, Config, source)
+    config = msgspec.structs.replace(config, settings=settings)
+    _check_settings(settings, source)
+    _check_addresses(config, source)
+    return config
+
+
+def resolve(path: Path | None = None, **flags: Any) -> Config:
+    """The config file (or the defaults) with ``DRIFTLINE_CLICKHOUSE`` and given flags laid over it.
+
+    Flags that are None are not given. Raises `ConfigError`.
+    """
+    config = load(path) if path else Config()
+    environment = os.environ.get("DRIFTLINE_CLICKHOUSE")
+    given = {"clickhouse": environment} if environment else {}
+    given |= {name: value for name, value in flags.items() if value is not None}
+    config = msgspec.structs.replace(config, **given)
+    _check_addresses(config, Source(Path(path or "command line"), "", {}, ConfigError))
+    return config
+
+
+def check_runnable(config: Config) -> None:
+    """Refuse what no engine could start with: no input, or an embedded store with several processes."""
+    if not config.input:
+        raise ConfigError(
+            "no input: give --input DIR or --input kafka://HOST:PORT, or `input:` in the config file"
+        )
+    if not config.input.startswith(KAFKA_PREFIX) and not Path(config.input).is_dir():
+        raise ConfigError(f"input: {config.input} is no folder; it holds one folder per topic")
+    several = config.engine == "faust" or (config.engine == "beam" and config.runner != "fnapi")
+    if several and config.clickhouse.startswith("chdb:"):
+        name = config.engine if config.engine == "faust" else config.runner
+        raise ConfigError(
+            f"clickhouse: {config.clickhouse} serves one process at a time and {name} runs several; "
+            "give http://HOST:PORT/DB"
+        )
+
+
+def kafka_servers(address: str) -> str | None:
+    """``HOST:PORT[,HOST:PORT]`` of a ``kafka://`` address, or None for a folder."""
+    return address.removeprefix(KAFKA_PREFIX).rstrip("/") if address.startswith(KAFKA_PREFIX) else None
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the config file."""
+    core = msgspec.json.schema(Settings)
+    own = msgspec.json.schema(Config)
+    definitions = own["$defs"] | core["$defs"]
+    file = definitions.pop("Config")
+    settings = definitions.pop("Settings")
+    properties = {name: value for name, value in file["properties"].items() if name != "settings"}
+    properties |= settings["properties"] | {"alarm_budget": {"$ref": "#/$defs/AlarmBudget"}}
+    return schema_with_durations(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "driftline config",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+            "$defs": definitions,
+        }
+    )
+
+
+def _check_settings(settings: Settings, source: Source) -> None:
+    windows = settings.windows
+    if windows.detect_s % windows.bucket_s:
+        raise source.error("windows.detect", f"must be a multiple of windows.bucket ({windows.bucket_s}s)")
+    for fields in settings.slices.sets:
+        for name in fields:
+            if name not in IDENTITY_FIELDS:
+                raise source.unknown("slices.sets", set(IDENTITY_FIELDS), name=name, what="identity field")
+    for name in settings.detection.per_signal:
+        if name not in SIGNALS:
+            raise source.unknown("detection.per_signal", set(SIGNALS), name=name, what="signal")
+
+
+def _check_addresses(config: Config, source: Source) -> None:
+    for field in ("input", "output"):
+        address = getattr(config, field)
+        if not address:
+            continue
+        if "://" in address and not address.startswith(KAFKA_PREFIX):
+            raise source.error(field, f"{address} is neither a folder nor kafka://HOST:PORT")
+        servers = kafka_servers(address)
+        if servers is not None and not all(":" in server for server in servers.split(",")):
+            raise source.error(field, f"{address} lacks a port: kafka://HOST:PORT[,HOST:PORT]")
+        if servers is not None and "@" in servers:
+            raise source.error(field, "holds a user; use kafka.username_file or DRIFTLINE_KAFKA_USERNAME")
+    url = config.clickhouse
+    if not url.startswith(("chdb:", "http://", "https://")):
+        raise source.error("clickhouse", f"{url} is neither chdb:PATH nor http(s)://HOST:PORT/DB")
+    if "@" in url.split("://", 1)[-1]:
+        raise source.error(
+            "clickhouse",
+            "holds a user; use DRIFTLINE_CLICKHOUSE_USER and DRIFTLINE_CLICKHOUSE_PASSWORD(_FILE)",
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """``python -m pipelines.config --check|--write``: hold the exported JSON Schema to the structs."""
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+    if arguments == ["--write"]:
+        SCHEMA_PATH.parent.mkdir(parents=True, exist_ok=True)
+        SCHEMA_PATH.write_text(text, encoding="utf-8")
+        return 0
+    if arguments in ([], ["--check"]):
+        if SCHEMA_PATH.exists() and SCHEMA_PATH.read_text(encoding="utf-8") == text:
+            return 0
+        print(f"{SCHEMA_PATH.name} is not what pipelines/config.py says: python -m pipelines.config --write")
+        return 1
+    print("use: python -m pipelines.config --check|--write", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
