@@ -127,13 +127,9 @@ def _choices(kind: Any, field: str) -> str:
     for part in field.split("."):
         hints = get_type_hints(kind) if isinstance(kind, type) and issubclass(kind, Struct) else {}
         kind = hints.get(part)
-    words = [
-        word for choice in (kind, *get_args(kind)) for word in get_args(choice) or () if choice is not kind
-    ]
-    words = words or (list(get_args(kind)) if get_origin(kind) is Literal else [])
-    return (
-        f"; one of {', '.join(map(str, words))}" if words and all(isinstance(w, str) for w in words) else ""
-    )
+    literals = [choice for choice in (kind, *get_args(kind)) if get_origin(choice) is Literal]
+    words = [word for choice in literals for word in get_args(choice)]
+    return f"; one of {', '.join(words)}" if words else ""
 
 
 def _named(tree: Any, kind: type[Struct], source: Source, path: str) -> Any:
