@@ -1,0 +1,96 @@
+"""Which episodes are one incident: taken in order of detection, each joins an open group or founds one.
+
+An episode joins a group when they overlap in time, share an entity (a service, or through the topology a
+replica, node or GPU), and do not stand on different replicas, GPU models, providers or routes. Being apart
+is forgiven when the same signal moved at the same moment: independent faults do not start together.
+The order is event time's, so running it again, or later, gives the same groups.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from operators.correlation.episodes import Episode, Topology
+
+#: Slices on these fields keep incidents apart when they differ.
+APART = ("replica", "gpu_model", "provider", "route", "region", "node", "tp_group")
+#: Sharing one of these ties two episodes together.
+TIES = ("service", "replica", "node", "gpu", "tp_group", "producer")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Times in ms: slack of the overlap, what counts as one onset, and how long a closed group reopens."""
+
+    slack: int = 120_000
+    onset: int = 150_000
+    reopen: int = 1_800_000
+
+
+@dataclass(slots=True)
+class Group:
+    """The members of one incident so far, in order of detection; earliest onset and latest end, ms."""
+
+    start: int
+    end: int
+    members: list[Episode] = field(default_factory=list)
+    identities: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, member: Episode, identity: dict[str, str]) -> None:
+        """Take a member in; ``identity`` is its expanded identity."""
+        self.members.append(member)
+        self.identities.append(identity)
+        self.start = min(self.start, member.start)
+        self.end = max(self.end, member.end)
+
+
+def group(episodes: Iterable[Episode], topology: Topology, rules: Rules = Rules()) -> list[Group]:
+    """Groups in order of their first detection."""
+    groups: list[Group] = []
+    for member in sorted(episodes, key=lambda e: (e.detected, e.start, str(e.event_id))):
+        identity = topology.expand(member.identity)
+        fitting = [
+            (rank, -index)
+            for index, found in enumerate(groups)
+            if (rank := _fit(found, member, identity, rules))
+        ]
+        if fitting:
+            groups[-max(fitting)[1]].add(member, identity)
+        else:
+            fresh = Group(member.start, member.end)
+            fresh.add(member, identity)
+            groups.append(fresh)
+    return groups
+
+
+def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) -> int:
+    """How well a member fits a group; 0: not at all. The same series returning fits best."""
+    if member.start - rules.reopen > found.end or member.end + rules.slack < found.start:
+        return 0
+    faulty = member.symptom == "telemetry_fault"
+    if faulty != (found.members[0].symptom == "telemetry_fault"):
+        return 0
+    if any(other.fingerprint == member.fingerprint for other in found.members):
+        return 4
+    if member.start - rules.slack > found.end:
+        return 0
+    tied = any(_tied(identity, other, faulty) for other in found.identities)
+    if not tied:
+        return 0
+    if not any(_apart(identity, other) for other in found.identities):
+        return 3 if any(other.signal == member.signal for other in found.members) else 2
+    together = any(
+        other.signal == member.signal and abs(other.start - member.start) <= rules.onset
+        for other in found.members
+    )
+    return int(together)
+
+
+def _tied(one: dict[str, str], other: dict[str, str], faulty: bool) -> bool:
+    if "environment" in one and "environment" in other and one["environment"] != other["environment"]:
+        return False
+    ties = ("producer", "replica", "node") if faulty else TIES
+    return any(name in one and one[name] == other.get(name) for name in ties)
+
+
+def _apart(one: dict[str, str], other: dict[str, str]) -> bool:
+    return any(name in one and name in other and one[name] != other[name] for name in APART)

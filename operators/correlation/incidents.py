@@ -1,0 +1,166 @@
+"""A group of episodes as an incident: its severity over time, verdict, root, suspects and advice.
+
+An incident is told as it stood at a moment of event time: `as_of` looks only at members detected by then, so
+"as raised" and "as it is now" come from the same code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+from operators.correlation.episodes import SEVERITIES, Episode, Topology
+from operators.correlation.evidence import HARM, Verdict, classify
+from operators.correlation.grouping import Group
+from operators.correlation.localise import affected, localise, shared
+from operators.correlation.playbook import Case, advise
+from operators.correlation.suspects import Change, ScoredChange, rank
+from schemas.outputs import Incident, Severity, Suspect
+
+NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+#: All members resolved for this long (ms): the incident is.
+QUIET = 600_000
+#: So many different signals, none of them able to page alone, lift an incident to warning together.
+CORROBORATION = 3
+
+_WORDS = {
+    "performance_degradation": "Slow",
+    "deployment_failure": "Rollout failing",
+    "invalid_inference": "Answers changed",
+    "telemetry_fault": "Telemetry faulty",
+    "input_shift": "Input shifted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What correlation knows beside the episodes."""
+
+    topology: Topology
+    changes: Sequence[Change]
+    now: int
+
+
+def as_of(group: Group, moment: int, context: Context, incident_id: UUID, version: int = 1) -> Incident:
+    """The incident as it stood at ``moment`` (ms), or as it is now when that is `Context.now`."""
+    known = _until(group, moment)
+    members = known.members
+    root = localise(known, context.topology)
+    identity = shared(known)
+    suspects = rank(_by(context.changes, moment), known.start, identity | root)
+    verdict = _verdict(members, suspects)
+    raised = paged_at(group, moment, context)
+    advice = advise(
+        Case(verdict.symptom, verdict.layer, root, frozenset(m.signal for m in members), suspects)
+    )
+    first = min(members, key=lambda m: (m.start, m.detected))
+    top = max(members, key=lambda m: m.score)
+    over = moment >= context.now and all(m.status == "resolved" for m in members)
+    closed = max(m.updated for m in members) + QUIET
+    resolved = over and closed <= context.now
+    return Incident(
+        incident_id=incident_id,
+        version=version,
+        status="resolved" if resolved else "open",
+        severity=_severity(members, verdict, moment),
+        title=f"{_WORDS[verdict.symptom]}: {_where(root)}, {top.signal} {top.statistic}",
+        started_at=known.start,
+        detected_at=min(m.detected for m in members),
+        paged_at=raised,
+        last_seen_at=min(known.end, moment) if moment < context.now else known.end,
+        resolved_at=closed if resolved else None,
+        symptom=verdict.symptom,
+        layer=verdict.layer,
+        layer_probabilities={name: round(share, 4) for name, share in verdict.layer_probabilities.items()},
+        failure_kind=verdict.failure_kind,
+        confidence=round(verdict.confidence, 4),
+        action=advice.action,
+        action_reason=advice.reason,
+        action_ref=advice.ref,
+        identity=identity or root,
+        root=root or None,
+        affected=affected(known),
+        first_affected=dict(first.identity),
+        signals=tuple(sorted({m.signal for m in members})),
+        event_ids=tuple(m.event_id for m in members),
+        suspects=tuple(Suspect(change_id=s.change_id, score=s.score, reasons=s.reasons) for s in suspects),
+        blast_radius={},
+        config_hash=top.config_hash,
+    )
+
+
+def moments(group: Group, context: Context) -> list[int]:
+    """When there is something to tell: its opening, its page if it has one, and now."""
+    opening = min(member.detected for member in group.members)
+    page = paged_at(group, context.now, context)
+    return sorted({opening, *(() if page is None else (page,)), context.now})
+
+
+def paged_at(group: Group, moment: int, context: Context) -> int | None:
+    """The first moment up to ``moment`` at which the incident stood at warning or above, or None."""
+    times = {m.detected for m in group.members} | {m.paged for m in group.members if m.paged is not None}
+    for time in sorted(time for time in times if time <= moment):
+        known = _until(group, time)
+        suspects = rank(
+            _by(context.changes, time), known.start, shared(known) | localise(known, context.topology)
+        )
+        if _severity(known.members, _verdict(known.members, suspects), time) != "info":
+            return time
+    return None
+
+
+def first_id(group: Group) -> UUID:
+    """The id of an incident not stored yet: from its first detected member."""
+    return uuid5(NAMESPACE, f"driftline|incident|{group.members[0].event_id}")
+
+
+def _by(changes: Sequence[Change], moment: int) -> list[Change]:
+    return [change for change in changes if change.at <= moment]
+
+
+def _until(group: Group, moment: int) -> Group:
+    known = [(m, i) for m, i in zip(group.members, group.identities, strict=True) if m.detected <= moment]
+    if len(known) == len(group.members):
+        return group
+    part = Group(min(m.start for m, _ in known), max(m.end for m, _ in known))
+    for member, identity in known:
+        part.add(member, identity)
+    return part
+
+
+def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange]) -> Verdict:
+    types: dict[str, float] = {}
+    for suspect in suspects:
+        types[suspect.change_type] = max(types.get(suspect.change_type, 0.0), suspect.score)
+    return classify(members, types)
+
+
+def _severity(members: Sequence[Episode], verdict: Verdict, moment: int) -> Severity:
+    """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
+    counted = [m for m in members if not m.suppressed]
+    worst = max((_then(m, moment) for m in counted), default=0)
+    signals = {m.signal for m in counted if m.symptom != "input_shift"}
+    if worst == 0 and len(signals) >= CORROBORATION:
+        worst = 1
+    if verdict.symptom == "input_shift" and not any(s.startswith(HARM) for s in signals):
+        worst = 0
+    return SEVERITIES[worst]
+
+
+def _then(member: Episode, moment: int) -> int:
+    paged = member.paged is not None and member.paged <= moment
+    return SEVERITIES.index(member.severity) if paged else 0
+
+
+def _where(root: dict[str, str]) -> str:
+    names = (
+        "service",
+        "request_model",
+        "service_version",
+        "region",
+        "route",
+        "node",
+        "replica",
+        "gpu",
+        "producer",
+    )
+    return " ".join(root[name] for name in names if name in root) or "several services"

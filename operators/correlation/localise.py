@@ -1,0 +1,70 @@
+"""Which entity an incident points at: the narrowest slice that holds all of its narrow evidence.
+
+A member on a slice by replica, GPU, route or region says where; members over all of a service say nothing
+against it. When several siblings are affected, what they have in common (a node, a region, a GPU model) is
+the root, and when most of them are, nothing narrower than the service is.
+"""
+
+from collections.abc import Mapping
+
+from operators.correlation.episodes import Topology
+from operators.correlation.grouping import Group
+
+#: Narrow fields, the narrowest first.
+NARROW = (
+    "gpu",
+    "replica",
+    "producer",
+    "tenant_hash",
+    "node",
+    "tp_group",
+    "route",
+    "gpu_model",
+    "region",
+    "provider",
+)
+#: Affecting more than this share of the known siblings is affecting all of them.
+MOST = 0.6
+
+
+def shared(group: Group) -> dict[str, str]:
+    """The fields all members' slices share, with equal values."""
+    first, *rest = (dict(member.identity) for member in group.members)
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
+
+
+def localise(group: Group, topology: Topology) -> dict[str, str]:
+    """The root: shared fields plus the narrow ones the evidence singles out. May be empty."""
+    root = shared(group)
+    for name in NARROW:
+        carrying = [
+            i for i, member in zip(group.identities, group.members, strict=True) if name in member.identity
+        ]
+        values = {identity[name] for identity in carrying}
+        known = topology.values(name) | values
+        if len(values) == 1 and (len(known) > 1 or name not in ("gpu", "replica", "region")):
+            implied = carrying[0]
+            root[name] = implied[name]
+            root |= {
+                further: implied[further]
+                for further in ("replica", "node")
+                if further in implied and further not in root
+            }
+        elif 1 < len(values) <= MOST * len(known):
+            root |= {
+                key: value for key, value in _common(carrying).items() if key in NARROW and key not in root
+            }
+    return root
+
+
+def _common(identities: list[dict[str, str]]) -> Mapping[str, str]:
+    first, *rest = identities
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
+
+
+def affected(group: Group) -> tuple[dict[str, str], ...]:
+    """The distinct slices affected, in order of detection."""
+    seen: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    for member in group.members:
+        seen.setdefault(tuple(sorted(member.identity.items())), dict(member.identity))
+    return tuple(seen.values())

@@ -1,0 +1,221 @@
+"""Grouping, localisation, suspects and advice on hand-made episodes."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.correlation.episodes import Episode, Topology
+from operators.correlation.grouping import group
+from operators.correlation.incidents import Context, as_of, first_id, moments, paged_at
+from operators.correlation.localise import localise
+from operators.correlation.suspects import Change, rank
+
+MINUTE = 60_000
+T0 = 1_767_571_200_000
+BASE = {"service": "chat-api", "request_model": "llama-70b", "service_version": "v1"}
+TOPOLOGY = Topology.of(
+    [(f"replica:r{i}", f"node:n{i // 2}") for i in range(8)]
+    + [(f"replica:r{i}", f"region:{'eu' if i < 4 else 'us'}") for i in range(8)]
+    + [(f"gpu:G{i}", f"replica:r{i}") for i in range(8)]
+)
+
+
+def episode(
+    number, signal, start, *, minutes=20, severity="warning", status="resolved", symptom=None, **identity
+):
+    start = T0 + start * MINUTE
+    end = start + minutes * MINUTE
+    detected = start + 90_000
+    return Episode(
+        event_id=UUID(int=number),
+        fingerprint=f"{number:016x}",
+        topic="telemetry.requests.v1",
+        signal=signal,
+        statistic="p95",
+        side="",
+        kind="degradation",
+        status=status,
+        severity=severity,
+        symptom=symptom or "performance_degradation",
+        start=start,
+        end=end,
+        detected=detected,
+        paged=None if severity == "info" else detected,
+        updated=end + 30_000,
+        score=6.0,
+        baseline=1.0,
+        observed=2.0,
+        identity=BASE | identity,
+    )
+
+
+TPOT = "gen_ai.server.time_per_output_token"
+TTFT = "gen_ai.server.time_to_first_token"
+DURATION = "gen_ai.server.request.duration"
+
+
+def incident(found, changes=(), now=T0 + 600 * MINUTE):
+    context = Context(TOPOLOGY, changes, now)
+    return as_of(found, now, context, first_id(found))
+
+
+def test_a_hot_gpu_and_its_slow_replica_are_one_incident_that_names_the_device():
+    (found,) = group(
+        [
+            episode(1, "hw.gpu.throttle_time", 0, gpu="G3"),
+            episode(2, "hw.gpu.sm_clock", 0, gpu="G3"),
+            episode(3, TPOT, 1, replica="r3"),
+            episode(4, DURATION, 2),
+        ],
+        TOPOLOGY,
+    )
+    told = incident(found)
+    assert told.layer == "hardware"
+    assert told.action == "drain_node"
+    assert told.root is not None
+    assert told.root["gpu"] == "G3"
+    assert told.root["replica"] == "r3"
+    assert told.identity == BASE
+    assert told.status == "resolved"
+
+
+def test_two_replicas_at_different_times_are_two_incidents_even_under_a_service_wide_one():
+    groups = group(
+        [episode(1, TPOT, 0, replica="r1"), episode(2, DURATION, 3), episode(3, TTFT, 9, replica="r6")],
+        TOPOLOGY,
+    )
+    assert [sorted(m.event_id.int for m in g.members) for g in groups] in ([[1, 2], [3]], [[1], [2, 3]])
+
+
+def test_the_same_signal_on_many_replicas_at_one_moment_is_one_incident_of_the_service():
+    (found,) = group([episode(i, TTFT, 0, replica=f"r{i}") for i in range(8)], TOPOLOGY)
+    assert "replica" not in localise(found, TOPOLOGY)
+
+
+def test_siblings_in_one_region_have_the_region_as_root():
+    (found,) = group([episode(i, TTFT, 0, replica=f"r{i}") for i in range(4)], TOPOLOGY)
+    assert localise(found, TOPOLOGY)["region"] == "eu"
+
+
+def test_quiet_between_makes_two_incidents_and_the_same_series_reopens_one():
+    far = [episode(1, TTFT, 0), episode(2, DURATION, 90)]
+    assert len(group(far, TOPOLOGY)) == 2
+    again = [episode(1, TTFT, 0), replace(episode(2, TTFT, 40), fingerprint=f"{1:016x}")]
+    assert len(group(again, TOPOLOGY)) == 1
+
+
+@given(st.permutations(range(10)))
+def test_groups_do_not_depend_on_the_order_of_reading(order):
+    episodes = [
+        episode(i, (TTFT, TPOT, DURATION)[i % 3], (i * 7) % 50, **({"replica": f"r{i % 4}"} if i % 2 else {}))
+        for i in range(10)
+    ]
+    expected = group(episodes, TOPOLOGY)
+    found = group([episodes[i] for i in order], TOPOLOGY)
+    assert [g.members for g in found] == [g.members for g in expected]
+
+
+def prompt_change(at, **target):
+    return Change(
+        "chg-1",
+        "prompt",
+        "succeeded",
+        T0 + at * MINUTE,
+        None,
+        False,
+        "",
+        "p2",
+        {"service": "chat-api"} | target,
+    )
+
+
+def test_a_prompt_change_just_before_changed_answers_is_reverted():
+    (found,) = group(
+        [
+            episode(1, "gen_ai.output.finish_reason_share", 5, symptom="invalid_inference"),
+            episode(2, "gen_ai.output.embedding", 5, symptom="invalid_inference"),
+            episode(3, DURATION, 6),
+        ],
+        TOPOLOGY,
+    )
+    told = incident(found, [prompt_change(3)])
+    assert (told.symptom, told.layer, told.action, told.action_ref) == (
+        "invalid_inference",
+        "operations",
+        "revert_prompt",
+        "chg-1",
+    )
+    assert told.suspects[0].reasons
+
+
+def test_without_a_change_the_version_is_pinned_and_no_suspect_is_made_up():
+    (found,) = group(
+        [
+            episode(1, "gen_ai.output.embedding", 5, symptom="invalid_inference"),
+            episode(2, "gen_ai.usage.output_tokens", 5, symptom="invalid_inference"),
+        ],
+        TOPOLOGY,
+    )
+    told = incident(found)
+    assert (told.action, told.suspects) == ("pin_version", ())
+
+
+def test_a_moved_input_never_pages_and_is_called_robustness():
+    (found,) = group(
+        [
+            episode(1, "gen_ai.prompt.embedding", 0, symptom="input_shift"),
+            episode(2, "gen_ai.output.embedding", 0, symptom="invalid_inference"),
+        ],
+        TOPOLOGY,
+    )
+    told = incident(found)
+    assert (told.symptom, told.failure_kind, told.severity, told.paged_at) == (
+        "input_shift",
+        "robustness",
+        "info",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "fits"),
+    [
+        ({"replica": "r3"}, True),
+        ({"replica": "r4"}, False),
+        ({"service": "other"}, False),
+        ({"region": "us"}, False),
+    ],
+)
+def test_a_change_elsewhere_is_no_suspect(target, fits):
+    affected = BASE | {"replica": "r3", "region": "eu"}
+    change = Change("c", "config", "succeeded", T0, None, False, "", "", {"service": "chat-api"} | target)
+    assert bool(rank([change], T0 + 5 * MINUTE, affected)) is fits
+
+
+def test_a_change_after_the_onset_or_hours_before_is_no_suspect():
+    for at in (10, -180):
+        assert not rank([prompt_change(at)], T0, BASE)
+
+
+def test_weak_signals_that_agree_page_when_the_third_is_detected():
+    members = [
+        episode(1, TTFT, 0, severity="info"),
+        episode(2, TPOT, 4, severity="info"),
+        episode(3, "gen_ai.server.queue_time", 8, severity="info"),
+    ]
+    context = Context(TOPOLOGY, (), T0 + 600 * MINUTE)
+    (found,) = group(members, TOPOLOGY)
+    assert paged_at(found, context.now, context) == members[2].detected
+    opening, raised, now = moments(found, context)
+    told = [as_of(found, moment, context, first_id(found)) for moment in (opening, raised, now)]
+    assert [t.severity for t in told] == ["info", "warning", "warning"]
+    assert [len(t.event_ids) for t in told] == [1, 3, 3]
+    assert told[0].paged_at is None
+
+
+def test_suppressed_members_do_not_page():
+    (found,) = group([replace(episode(1, TTFT, 0), suppressed=True)], TOPOLOGY)
+    assert incident(found).severity == "info"
