@@ -1,4 +1,4 @@
-"""``make bench``: run the benchmarks named (default: the quick ones), print tables, write ``build/bench/*.json``.
+"""``make bench``: run the benchmarks named (default: the quick ones), print tables, write JSON to build/bench.
 
 ``python -m benchmarks --list`` names them. Those that take long or need data of one's own are run by name:
 ``python -m benchmarks detection.labelled --data DIR``.
