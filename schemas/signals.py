@@ -41,6 +41,7 @@ _ALL: list[Signal] = [
         "gen_ai.server.errors",
         "gen_ai.server.timeouts",
         "gen_ai.server.cancellations",
+        step=1.0,
     ),
     *_signals(
         "1",
