@@ -18,27 +18,28 @@ _NAME = pa.dictionary(pa.int32(), pa.utf8())
 #: Columns every cell has beside its slice fields. A cell is told apart by bucket, topic, signal, attribute,
 #: stream and slice fields; all other columns add up.
 #:
-#: ``count``: samples behind the cell. ``sum``: their values in multiples of the signal's step, so ``sum * step``
-#: is the total, of whatever kind: for ratios of trials ``count`` is the trials and ``sum * step`` the hits.
-#: ``bins``/``bin_counts``: the sparse log histogram of plain values, sorted by bin; empty for trials and counts.
-#: ``point_times``/``point_values``: readings of a cumulative counter or of XID, sorted by (time, value), in cells
-#: of their own: ``stream`` (null elsewhere) tells the sources apart that share a cell, so a counter is never
-#: differenced against another's. There ``count`` is the readings and ``sum`` 0.
+#: ``count``: samples behind the cell. ``sum``: their values in multiples of the signal's step, so that
+#: ``sum * step`` is the total, of whatever kind: for ratios of trials ``count`` is the trials and
+#: ``sum * step`` the hits. ``bins``/``bin_counts``: the sparse log histogram of plain values, sorted by bin;
+#: empty for trials and counts. ``point_times``/``point_values``: readings of a cumulative counter or of XID,
+#: sorted by (time, value), in cells of their own: ``stream`` (null elsewhere) tells the sources apart that
+#: share a cell, so that a counter is never differenced against another's. There ``count`` is the readings
+#: and ``sum`` 0.
 #:
-#: ``attribute`` is "" for the whole signal. Shares have one row an attribute value and their trials in the whole
-#: row (``count``), so share = attribute's ``sum * step`` / whole's ``count``:
+#: ``attribute`` is "" for the whole signal. Shares have one row an attribute value and their trials in the
+#: whole row's ``count``: share = the attribute's ``sum * step`` / the whole's ``count``. These are:
 #:
-#: * ``gen_ai.output.finish_reason_share``: a reason; ``gen_ai.server.errors``: an ``error_type`` (trials: completions)
-#: * ``gen_ai.output.script_share``: ``share:<script>`` (sum of shares) and ``present:<script>`` (responses with it)
-#: * ``hw.gpu.throttle_time``: ``share:<reason>`` for throttle reasons (trials: scrapes that report them), beside the
-#:   point cells ``thermal`` and ``power``
+#: * ``gen_ai.output.finish_reason_share`` by reason; ``gen_ai.server.errors`` by ``error_type``
+#: * ``gen_ai.output.script_share``: ``share:<script>`` (sum of shares), ``present:<script>`` (responses with it)
+#: * ``hw.gpu.throttle_time``: ``share:<throttle reason>``; its point cells are ``thermal`` and ``power``
 #:
-#: ``gen_ai.server.errors|timeouts|cancellations`` of requests: ``count`` completions, ``sum`` hits. The attribute
-#: ``started`` of ``gen_ai.server.completions`` counts arrivals, so that stalled completions show within one shard.
-#: ``hw.temperature``: ``gpu`` and ``memory``; ``hw.errors`` points: ``corrected``, ``uncorrected``, ``row_remap``, ``xid``
-#: (codes, 0 included: none). On metrics topics ``count`` of a count signal is its data points: no ratio there.
-#: Delta histograms fold into ``bins``; cumulative ones are point cells with the attribute ``bin:<lower>:<upper>``,
-#: spread over log bins once differenced (`operators.fold.histograms.spread`).
+#: Errors, timeouts and cancellations of requests: ``count`` completions, ``sum`` hits. The attribute
+#: ``started`` of ``gen_ai.server.completions`` counts arrivals, so that stalled completions show within one
+#: shard. ``hw.temperature``: ``gpu`` and ``memory``. ``hw.errors`` points: ``corrected``, ``uncorrected``,
+#: ``row_remap``, ``xid`` (codes, 0 included: none). On metrics topics ``count`` of a count signal is its data
+#: points, so no ratio stands on it. Delta histograms fold into ``bins``; cumulative ones are point cells with
+#: the attribute ``bin:<lower>:<upper>``, spread over log bins once differenced
+#: (`operators.fold.histograms.spread`).
 CELL_COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("bucket", pa.int64()),
     ("topic", _NAME),

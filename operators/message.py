@@ -36,13 +36,15 @@ class ProducerFault(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """One delivery of one partition, as one shard sees it.
 
-    ``after`` and ``offset`` are positions in the partition's chain: ``CHAIN_STEPS`` times the offset of the next
-    record to read, plus the state changes told since the last record. A delivery's ``after`` is the ``offset`` of
-    the one before it, -1 for the first. They grow strictly, and depend on nothing but what was read.
+    ``after`` and ``offset`` are positions in the partition's chain: ``CHAIN_STEPS`` times the offset of the
+    next record to read, plus the state changes told since the last record. A delivery's ``after`` is the
+    ``offset`` of the one before it, -1 for the first. They grow strictly, and depend on nothing but what was
+    read.
 
     ``cells``: Arrow IPC stream of the cell table (`operators.cells`); ``vectors``: Arrow IPC stream of
-    projected embedding rows (`operators.embedding.vectors.VECTORS`). ``ledger`` (shard 0 only): accepted samples by
-    ``topic`` and bucket start, so that what comes below a closed bucket is counted late exactly once.
+    projected embedding rows (`operators.embedding.vectors.VECTORS`). ``ledger`` (shard 0 only): accepted
+    samples by ``topic`` and bucket start, so that what comes below a closed bucket is counted late exactly
+    once.
     ``partitions``: every partition that is known, so that no shard runs ahead of one not heard of yet.
     """
 
