@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
 from uuid import UUID
 
-from schemas.outputs import AnomalyKind, EventStatus, Severity, Symptom
+from schemas.outputs import AnomalyEvent, AnomalyKind, EventStatus, Severity, Symptom
 
 #: Severities in rising order.
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error", "critical")
@@ -86,29 +85,29 @@ class Topology:
         return frozenset(found)
 
 
-def episode(row: Mapping[str, Any]) -> Episode:
-    """From a row of ``sql/episodes.sql``."""
+def episode(event: AnomalyEvent) -> Episode:
+    """The episode an event's latest revision tells of."""
     return Episode(
-        event_id=UUID(str(row["event_id"])),
-        fingerprint=str(row["fingerprint"]),
-        topic=row["topic"],
-        signal=row["signal"],
-        statistic=row["statistic"],
-        side=row["side"] or "",
-        kind=cast(AnomalyKind, row["kind"]),
-        status=cast(EventStatus, row["status"]),
-        severity=cast(Severity, row["severity"]),
-        symptom=cast(Symptom, row["symptom"]),
-        start=int(row["start_ms"]),
-        end=int(row["end_ms"]),
-        detected=int(row["detected_ms"]),
-        paged=None if row["paged_ms"] is None else int(row["paged_ms"]),
-        updated=int(row["updated_ms"]),
-        score=float(row["score"]),
-        baseline=float(row["baseline_value"]),
-        observed=float(row["observed_value"]),
-        identity={key: value for key, value in dict(row["identity"]).items() if value},
-        suppressed=bool(row["suppressed"]),
-        config_hash=row["config_hash"],
-        summary=row["summary"],
+        event_id=event.event_id,
+        fingerprint=event.fingerprint,
+        topic=event.topic,
+        signal=event.signal,
+        statistic=event.statistic,
+        side=event.side or "",
+        kind=event.kind,
+        status=event.status,
+        severity=event.severity,
+        symptom=event.symptom,
+        start=event.window_start,
+        end=event.window_end,
+        detected=event.detected_at,
+        paged=event.paged_at,
+        updated=event.updated_at,
+        score=event.score,
+        baseline=event.baseline_value,
+        observed=event.observed_value,
+        identity=event.identity,
+        suppressed=bool(event.suppressed_by),
+        config_hash=event.config_hash,
+        summary=event.summary,
     )
