@@ -20,7 +20,7 @@ from operators.correlation.suspects import BEFORE, Change
 from schemas.outputs import Incident
 from schemas.rows import incidents_table, read_events, read_incidents
 
-#: Incidents and episodes older than this (ms of event time) are settled.
+#: Incidents this much (ms of event time) older than the newest one told are settled.
 HORIZON = 2 * 86_400_000
 _SLICE = ("service", "service_version", "region", "replica", "request_model", "route")
 
@@ -48,10 +48,10 @@ def correlate(store: Tables) -> list[Incident]:
     Raises:
         StoreError: the store refuses or is away; nothing is lost, the next pass sees the same episodes.
     """
-    now = _query(store, "now")[0]["now_ms"]
-    if not now:
+    time = _query(store, "now")[0]
+    if not time["now_ms"]:
         return []
-    read = _read(store, now, now - HORIZON)
+    read = _read(store, time["now_ms"], max(0, time["told_ms"] - HORIZON))
     claimed: set[UUID] = set()
     versions = [version for found in read.groups for version in _versions(store, found, read, claimed)]
     if versions:
