@@ -1,0 +1,281 @@
+"""The store: one ClickHouse, embedded in a folder or behind HTTP, with the same calls.
+
+URLs are ``chdb:PATH`` and ``http(s)://HOST:PORT/DB``; credentials come from the environment or a file alone.
+Only this module talks to clickhouse-connect.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from operators import engine_lock, migrations
+from operators.store_errors import StoreBusy, StoreError, StoreUrlError
+
+__all__ = ["Address", "Store", "StoreBusy", "StoreError", "StoreUrlError"]
+
+DEFAULT_DATABASE = "driftline"
+_ATTEMPTS = 6
+#: ClickHouse error codes that may pass by themselves: timeouts, network, too many queries or parts, memory, a
+#: replica that is read-only or unsure. The insert is tried again under its token, so that it counts once.
+_TRANSIENT = {159, 202, 203, 209, 210, 225, 241, 242, 252, 285, 319, 425, 999}
+_ENUM = re.compile(r"(?:Nullable\()?Enum8\((.*?)\)+")
+_ENUM_ITEM = re.compile(r"'((?:[^'\\]|\\.)*)' = (-?\d+)")
+T = TypeVar("T")
+
+
+class Address(NamedTuple):
+    """Where a store is: a folder, or a host with its port; and the database."""
+
+    path: str | None
+    host: str
+    port: int
+    secure: bool
+    database: str
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"chdb:{self.path}"
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/{self.database}"
+
+
+def parse_url(url: str, database: str | None = None) -> Address:
+    """The address a URL names.
+
+    Raises:
+        StoreUrlError: another form, or credentials in the URL; the message never repeats them.
+    """
+    if url.startswith("chdb:"):
+        path = url.removeprefix("chdb:")
+        if not path or path.startswith((":memory:", "//")):
+            raise StoreUrlError("chdb: needs a folder after it, as in chdb:./driftline-data")
+        return Address(os.path.realpath(path), "", 0, False, _identifier(database or DEFAULT_DATABASE))
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise StoreUrlError("a ClickHouse URL reads http(s)://HOST:PORT/DB") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StoreUrlError("a ClickHouse URL reads chdb:PATH or http(s)://HOST:PORT/DB")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise StoreUrlError(
+            f"the ClickHouse URL for {parts.hostname} may hold no user, password or options: set "
+            "DRIFTLINE_CLICKHOUSE_USER and DRIFTLINE_CLICKHOUSE_PASSWORD (or its _FILE) in the environment"
+        )
+    secure = parts.scheme == "https"
+    name = database or parts.path.strip("/") or DEFAULT_DATABASE
+    return Address(None, parts.hostname, port or (8443 if secure else 8123), secure, _identifier(name))
+
+
+class Store:
+    """A connection to one database of one ClickHouse; safe to use from several threads.
+
+    Stores of one process share its embedded engine, which can have one folder open at a time.
+    """
+
+    def __init__(self, address: Address, client: Any, release: Callable[[], None]):
+        self.address = address
+        self._client = client
+        self._release = release
+
+    @classmethod
+    def open(cls, url: str, database: str | None = None) -> "Store":
+        """Open the store at ``url`` (``chdb:PATH`` or ``http(s)://HOST:PORT/DB``).
+
+        Raises:
+            StoreUrlError: the URL is wrong or holds credentials.
+            StoreBusy: another process, which the message names, has the folder open.
+            StoreError: ClickHouse cannot be reached, or refuses.
+        """
+        address = parse_url(url, database)
+        release: Callable[[], None] = lambda: None  # noqa: E731
+        if address.path is not None:
+            release = engine_lock.acquire(address.path)
+        try:
+            store = cls(address, _retry(address, "connecting", lambda: _connect(address)), release)
+            store._use_database()
+        except BaseException:
+            release()
+            raise
+        return store
+
+    @property
+    def database(self) -> str:
+        """Name of the database."""
+        return self.address.database
+
+    @property
+    def server_version(self) -> tuple[int, ...]:
+        """Version of the server, such as ``(26, 9, 2, 1)``."""
+        return tuple(int(part) for part in re.findall(r"\d+", self._client.server_version)[:4])
+
+    def migrate(self) -> list[str]:
+        """Bring the tables up to date; returns the names of the migrations applied now."""
+        applied = migrations.migrate(self, migrations.load())
+        self._use_database()
+        return applied
+
+    def query(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        """Run a query; enums come as strings, UUIDs as Arrow's extension type.
+
+        Args:
+            sql: one statement that returns rows.
+            parameters: values for ``{name:Type}`` placeholders.
+            settings: ClickHouse settings of this query.
+
+        Raises:
+            StoreError: with ClickHouse's own words.
+        """
+        sql = sql.strip().rstrip(";")
+        bound = dict(parameters or {})
+        table = self._call(
+            "query",
+            lambda: self._client.query_arrow(
+                sql, parameters=bound or None, settings=dict(settings or {}), use_strings=True
+            ),
+        )
+        if any(pa.types.is_int8(field.type) for field in table.schema):
+            table = self._name_enums(sql, bound, table)
+        return table
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement; returns its single value or summary, if it has one. Tried once."""
+        try:
+            return self._client.command(sql, parameters=dict(parameters or {}) or None)
+        except ClickHouseError as error:
+            raise self._error("command", error) from error
+
+    def insert(self, table: str, rows: pa.Table, token: str) -> None:
+        """Insert rows once: the same table and token again, as after a lost answer, adds nothing.
+
+        The token must follow from the rows: other rows under the same token are dropped by ClickHouse.
+
+        Raises:
+            StoreError: the rows were not taken; trying again later is safe.
+        """
+        if rows.num_rows == 0:
+            return
+        settings = {
+            "insert_deduplicate": 1,
+            "insert_deduplication_token": token,
+            "async_insert": 0,
+            # a replay over many days is one insert over many daily partitions
+            "max_partitions_per_insert_block": 0,
+        }
+        self._call(
+            f"insert of {rows.num_rows} rows into {table}",
+            lambda: self._client.insert_arrow(table, rows, database=self.database, settings=settings),
+        )
+
+    def close(self) -> None:
+        """Let go of the connection, and of the folder if no other store of this process has it open."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+            self._release()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _use_database(self) -> None:
+        # a database that is not there yet is no error: `migrate` makes it
+        exists = "SELECT count() FROM system.databases WHERE name = {name:String}"
+        if self.query(exists, {"name": self.database})[0][0].as_py():
+            self._client.database = self.database
+
+    def _name_enums(self, sql: str, parameters: dict[str, Any], table: pa.Table) -> pa.Table:
+        # Arrow output has enums as their numbers: ask for the types, and give them their names back
+        try:
+            described = self._client.query(
+                f"DESCRIBE TABLE ({sql})", parameters=parameters or None
+            ).result_rows
+        except ClickHouseError:
+            return table  # SHOW and the like have no enums
+        for place, row in enumerate(described):
+            match = _ENUM.fullmatch(row[1])
+            if match and place < table.num_columns and pa.types.is_int8(table.schema.field(place).type):
+                names = {int(number): name for name, number in _ENUM_ITEM.findall(match.group(1))}
+                values = [None if v is None else names[v] for v in table.column(place).to_pylist()]
+                table = table.set_column(place, row[0], pa.array(values, pa.utf8()))
+        return table
+
+    def _call(self, what: str, call: Callable[[], T]) -> T:
+        return _retry(self.address, what, call)
+
+    def _error(self, what: str, error: Exception) -> StoreError:
+        return _store_error(self.address, what, error)
+
+
+def _connect(address: Address) -> Any:
+    if address.path is not None:
+        return clickhouse_connect.get_client(interface="chdb", path=address.path)
+    return clickhouse_connect.get_client(
+        host=address.host,
+        port=address.port,
+        secure=address.secure,
+        username=os.environ.get("DRIFTLINE_CLICKHOUSE_USER") or "default",
+        password=_password(),
+        connect_timeout=5,
+        autogenerate_session_id=False,  # so that threads may share the client
+    )
+
+
+def _password() -> str:
+    file = os.environ.get("DRIFTLINE_CLICKHOUSE_PASSWORD_FILE")
+    if not file:
+        return os.environ.get("DRIFTLINE_CLICKHOUSE_PASSWORD", "")
+    try:
+        return Path(file).read_text().strip()
+    except OSError as error:
+        raise StoreError(
+            f"DRIFTLINE_CLICKHOUSE_PASSWORD_FILE: cannot read {file}: {error.strerror}"
+        ) from None
+
+
+def _retry(address: Address, what: str, call: Callable[[], T]) -> T:
+    attempts = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
+        retry=retry_if_exception(_is_transient),
+        reraise=True,
+    )
+    try:
+        return attempts(call)
+    except (ClickHouseError, pa.ArrowException) as error:
+        raise _store_error(address, what, error) from error
+
+
+def _is_transient(error: BaseException) -> bool:
+    if not isinstance(error, ClickHouseError):
+        return False
+    code = getattr(error, "code", None)
+    return code in _TRANSIENT or (code is None and isinstance(error, OperationalError))
+
+
+def _store_error(address: Address, what: str, error: Exception) -> StoreError:
+    reason = " ".join(str(error).split())
+    return StoreError(f"{address}: {what} failed: {reason[:1000]}")
+
+
+def _identifier(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise StoreUrlError(f"{name!r} is no database name: letters, digits and _ only, no digit first")
+    return name
