@@ -1,0 +1,96 @@
+"""Structure of arrays: the state of many rows, one matrix per dtype, a field being a band of its lines.
+
+Detection runs over blocks of rows. A block of neighbouring rows is read and written in place, through views;
+scattered rows are copied out and copied back.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: State of a block of n rows: scalar fields are [n], wider ones [width, n].
+Rows = dict[str, NDArray[Any]]
+
+
+class Field(NamedTuple):
+    """One field of a row: ``width`` numbers (1 makes a [n] array), and the value a new row starts with."""
+
+    name: str
+    width: int = 1
+    dtype: str = "f4"
+    start: float = 0.0
+
+
+class Columns:
+    """State of rows that can be added at any time; capacity grows by half."""
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self.fields = tuple(fields)
+        self.count = 0
+        self._matrices: dict[str, NDArray[Any]] = {}
+        self._starts: dict[str, NDArray[Any]] = {}
+        self._bands: list[tuple[Field, slice]] = []
+        starts: dict[str, list[float]] = {}
+        for field in self.fields:
+            lines = starts.setdefault(field.dtype, [])
+            self._bands.append((field, slice(len(lines), len(lines) + field.width)))
+            lines.extend([field.start] * field.width)
+        for dtype, lines in starts.items():
+            self._starts[dtype] = np.array(lines, dtype)[:, None]
+            self._matrices[dtype] = np.empty((len(lines), 0), dtype)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes of state one row takes."""
+        return sum(matrix.shape[0] * matrix.itemsize for matrix in self._matrices.values())
+
+    def add(self, count: int) -> NDArray[np.int64]:
+        """Append ``count`` fresh rows and return their indices."""
+        first, self.count = self.count, self.count + count
+        for dtype, matrix in self._matrices.items():
+            lines, capacity = matrix.shape
+            if self.count > capacity:
+                grown = np.empty((lines, max(self.count, capacity + capacity // 2)), dtype)
+                grown[:, :first] = matrix[:, :first]
+                self._matrices[dtype] = matrix = grown
+            matrix[:, first : self.count] = self._starts[dtype]
+        return np.arange(first, self.count)
+
+    def take(self, rows: "NDArray[np.int64] | slice") -> Rows:
+        """The state of ``rows``: views for a slice, copies for an index array."""
+        parts = {dtype: matrix[:, rows] for dtype, matrix in self._matrices.items()}
+        return {
+            field.name: parts[field.dtype][band.start if field.width == 1 else band]
+            for field, band in self._bands
+        }
+
+    def put(self, rows: NDArray[np.int64], state: Rows) -> None:
+        """Write back what was taken as copies."""
+        for field, band in self._bands:
+            lines = band.start if field.width == 1 else band
+            self._matrices[field.dtype][lines, rows] = state[field.name]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Copies of every field over all rows, by name."""
+        return {name: values.copy() for name, values in self.take(slice(0, self.count)).items()}
+
+    def load(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Replace all rows by what `arrays` gave.
+
+        Raises:
+            ValueError: when fields or shapes are not this layout's.
+        """
+        names = {field.name for field in self.fields}
+        if names != set(arrays):
+            raise ValueError(f"state fields differ: {sorted(names ^ set(arrays))}")
+        count = {values.shape[-1] for values in arrays.values()}
+        if len(count) != 1:
+            raise ValueError(f"state fields have different row counts: {sorted(count)}")
+        self.count = 0
+        self.add(count.pop())
+        for name, values in self.take(slice(0, self.count)).items():
+            if values.shape != arrays[name].shape:
+                raise ValueError(f"state field {name} has shape {arrays[name].shape}, not {values.shape}")
+            values[...] = arrays[name]

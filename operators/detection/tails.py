@@ -1,0 +1,154 @@
+"""The rate of events at a statistic's level, for any channel, learnt per row: peaks over a threshold.
+
+Windows above a channel's threshold come in clusters; their peaks are fitted by a generalised Pareto tail through two
+running L-moments (Hosking), shrunk to a prior. ``rate(u)`` is the number of clusters a window that reach ``u``,
+so "1 / rate" is a mean time between events whatever the autocorrelation. Its inverse is a threshold.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.columns import Field, Rows
+from operators.detectors.channel import Channel, Floats
+
+PEAK_MEMORY = 400.0
+RATE_MEMORY = 4000.0
+
+
+class Fit(NamedTuple):
+    """Generalised Pareto tails of every channel and row, [C, n]: clusters a window, threshold, scale, shape."""
+
+    clusters: Floats
+    threshold: Floats
+    sigma: Floats
+    xi: Floats
+
+    def rate(self, statistic: Floats) -> Floats:
+        """Events a window that reach ``statistic`` [C, n]; 1 is ordinary."""
+        excess = statistic - self.threshold
+        tail = (1 + self.xi * np.maximum(excess, 0) / self.sigma) ** (-1 / self.xi)
+        bulk = np.exp(np.minimum(-excess / self.sigma, 50.0))
+        return self.clusters * np.where(excess > 0, np.maximum(tail, 1e-30), bulk)
+
+    def level(self, rate: Floats | float, channel: int) -> Floats:
+        """The statistic of ``channel`` that ``rate`` events a window reach (not below the threshold), [n]."""
+        xi, sigma = self.xi[channel], self.sigma[channel]
+        beyond = np.maximum(self.clusters[channel] / rate, 1.0)
+        level: Floats = self.threshold[channel] + sigma / xi * (beyond**xi - 1)
+        return level
+
+
+class Tails:
+    """Fits and learns the tails of a fixed list of channels."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        count = len(channels)
+        column = lambda values: np.array(list(values), "f4")[:, None]  # noqa: E731
+        tails = [channel.tail for channel in channels]
+        self.quantile = column(t.quantile for t in tails)
+        self.start_min = column(t.start_min for t in tails)
+        self.start = column(t.start for t in tails)
+        self.sigma, self.xi = column(t.sigma for t in tails), column(t.xi for t in tails)
+        self.sigma_peaks, self.xi_peaks = (
+            column(t.sigma_peaks for t in tails),
+            column(t.xi_peaks for t in tails),
+        )
+        self.doubt = column(t.doubt_peaks for t in tails)
+        self.sigma_min, self.xi_min = column(t.sigma_min for t in tails), column(t.xi_min for t in tails)
+        self.cap = column(t.cap for t in tails)
+        self.gap = column(c.gap for c in channels)
+        self.clusters = column(c.clusters for c in channels)
+        self.step = 0.45 / self.quantile**0.85
+        self.bulk = np.flatnonzero([t.bulk for t in tails])
+        self.bulk_quantiles = np.array([0.08, 0.32], "f4")[:, None, None]
+        self.bulk_step = 0.45 / self.bulk_quantiles**0.85
+        self.fields = (
+            Field("tail_start", count),
+            Field("tail_peaks", count),
+            Field("tail_sum", count),
+            Field("tail_low", count),
+            Field("tail_peak", count),
+            Field("tail_last", count, start=np.nan),
+            Field("tail_quiet", count, start=-1.0),
+            Field("tail_clusters", count),
+            Field("tail_windows"),
+            Field("bulk", 2 * len(self.bulk)),
+        )
+
+    def start_rows(self, state: Rows, rows: NDArray[np.int64]) -> None:
+        """Begin on ``rows`` (indices into the block)."""
+        state["tail_start"][:, rows] = self.start
+        state["bulk"][: len(self.bulk), rows] = 1.405
+        state["bulk"][len(self.bulk) :, rows] = 0.468
+
+    def fit(self, state: Rows) -> Fit:
+        """The tails as they are known now: predictive, so doubt makes them heavier."""
+        peaks, total = state["tail_peaks"], state["tail_sum"]
+        shape = peaks.shape
+        sigma, xi = np.broadcast_to(self.sigma, shape).copy(), np.broadcast_to(self.xi, shape).copy()
+        sigma[self.bulk], xi[self.bulk] = self._from_bulk(state)
+        mean = (self.sigma_peaks * sigma + total) / (self.sigma_peaks + peaks)
+        observed = total / np.maximum(peaks, 1)
+        low = state["tail_low"] / np.maximum(peaks - 1, 1)
+        shape_seen = 2 - observed / np.maximum(observed - low, 1e-9)
+        shape_seen = np.minimum(np.maximum(shape_seen, -0.5), 0.8)
+        xi = (peaks * shape_seen + self.xi_peaks * xi) / (peaks + self.xi_peaks)
+        xi = np.minimum(np.maximum(xi, self.xi_min), 0.5)
+        sigma = np.maximum(mean * (1 - xi), self.sigma_min)
+        xi += 1.0 / (self.doubt + peaks)
+        xi = np.where(np.abs(xi) < 1e-3, np.float32(1e-3), xi)
+        clusters = (100 * self.clusters + state["tail_clusters"]) / (100 + state["tail_windows"])
+        return Fit(clusters, state["tail_start"], sigma, xi)
+
+    def _from_bulk(self, state: Rows) -> tuple[Floats, Floats]:
+        """Prior scale and shape of single-value channels, from how their quantiles widen outwards."""
+        start, (near, far) = state["tail_start"][self.bulk], np.split(state["bulk"], 2)
+        outer, inner = np.maximum(start - near, 0.05), np.maximum(near - far, 0.05)
+        trust = state["n"] / (state["n"] + 300.0)
+        widening = np.minimum(np.maximum(outer / inner, 0.2), 2.0)
+        log_ratio = trust * np.log(widening) + (1 - trust) * np.log(0.85)
+        sigma = outer * np.minimum(np.maximum(0.75 * np.exp(log_ratio), 0.2), 1.2)
+        xi = np.minimum(np.maximum(np.where(log_ratio > 0, 1.5 * log_ratio, 0.3 * log_ratio), -0.15), 0.4)
+        return sigma, xi
+
+    def learn(
+        self, state: Rows, statistic: Floats, fit: Fit, active: NDArray[Any], frozen: NDArray[Any]
+    ) -> None:
+        """Learn from one window's statistics [C, n]: clusters and peaks always, quantiles not while ``frozen``."""
+        forget = 1.0 - active / RATE_MEMORY
+        state["tail_windows"] *= forget
+        state["tail_windows"] += active
+        clusters, quiet, peak = state["tail_clusters"], state["tail_quiet"], state["tail_peak"]
+        clusters *= forget
+        above = (statistic > state["tail_start"]) & active
+        inside = quiet >= 0
+        np.copyto(peak, np.where(inside, np.maximum(peak, statistic), statistic), where=above)
+        quiet[...] = np.where(above, 0.0, quiet + (inside & active))
+        ended = quiet >= self.gap
+        if ended.any():
+            self._end_clusters(state, fit, ended)
+        gain = (active & ~frozen) / np.minimum(np.maximum(state["n"], 100.0), 2000.0)
+        start = state["tail_start"]
+        start += gain * self.step * ((statistic > start) - self.quantile)
+        start[...] = np.minimum(np.maximum(start, self.start_min), 6.0)
+        bulk = state["bulk"].reshape(2, len(self.bulk), -1)
+        bulk += gain * self.bulk_step * ((statistic[self.bulk] > bulk) - self.bulk_quantiles)
+
+    def _end_clusters(self, state: Rows, fit: Fit, ended: NDArray[np.bool_]) -> None:
+        """Take the peaks of ended clusters into the L-moments, clipped at the level of ``cap`` events a window."""
+        state["tail_quiet"][ended] = -1.0
+        state["tail_clusters"] += ended
+        ratio = np.maximum(self.cap / fit.clusters, 1e-9)
+        most = fit.sigma / fit.xi * (ratio**-fit.xi - 1)
+        excess = np.minimum(
+            np.maximum(state["tail_peak"] - state["tail_start"], 1e-6), np.maximum(most, 1e-6)
+        )
+        last = state["tail_last"]
+        lower = np.where(np.isnan(last), excess / 2, np.minimum(excess, last))
+        keep = 1.0 - 1.0 / PEAK_MEMORY
+        for name, value in (("tail_sum", excess), ("tail_low", lower), ("tail_peaks", 1.0)):
+            state[name][...] = np.where(ended, state[name] * keep + value, state[name])
+        np.copyto(last, excess, where=ended)

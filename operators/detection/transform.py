@@ -1,0 +1,47 @@
+"""From values to the working scale: plain, or the square root of small counts; and fair noise on coarse values."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.columns import Field, Rows
+from operators.detectors.channel import Floats
+
+#: ``root``: 1 where the row is on the square-root scale; ``seed``: of its noise, from its fingerprint.
+FIELDS = (Field("root"), Field("seed", 1, "u4"))
+
+_SMALL_COUNT = 10.0
+
+
+def choose(state: Rows, rows: NDArray[np.int64]) -> None:
+    """Put ``rows`` whose recent values are all small whole numbers on the square-root scale (Anscombe)."""
+    ring = state["recent"][:, rows]
+    whole = np.all(np.isnan(ring) | ((ring == np.round(ring)) & (ring >= 0)), axis=0)
+    small = whole & (np.nanmean(ring, axis=0) < _SMALL_COUNT)
+    state["root"][rows] = small
+
+
+def forward(values: Floats, root: Floats) -> Floats:
+    """Working values; ``root`` > 0 takes 2 sqrt(x + 0.475)."""
+    if not root.any():
+        return values
+    return np.where(root > 0, 2 * np.sqrt(np.maximum(values, 0) + 0.475), values)
+
+
+def backward(working: Floats, root: Floats) -> Floats:
+    """Values from working values: inverse of `forward`."""
+    if not root.any():
+        return working
+    return np.where(root > 0, np.maximum(np.maximum(working, 0) ** 2 / 4 - 0.475, 0), working)
+
+
+def noise(state: Rows, time_s: "float | Floats") -> Floats:
+    """Uniform noise in [-0.5, 0.5) from (row, time): the same on every engine and after every restart."""
+    with np.errstate(over="ignore"):
+        mixed = state["seed"] ^ (np.asarray(time_s, np.uint64) * np.uint64(2654435761)).astype(np.uint32)
+        for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+            mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
+        mixed = mixed ^ (mixed >> np.uint32(16))
+    uniform: NDArray[Any] = mixed / np.float64(2**32) - 0.5
+    return uniform

@@ -1,0 +1,35 @@
+"""``marginal/1``: a value unlike this hour's, whatever the windows just before were."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.columns import Field, Rows
+from operators.detectors.channel import VALUE_TAIL, Channel, Detector, Floats, Window
+
+
+class Marginal(Detector):
+    """Deviation from slow level and season, without the autoregression that follows a slow onset."""
+
+    id = "marginal/1"
+    summary = "a value far from its level and season"
+    fields = (Field("marginal_var", 1, "f8", 1.0),)
+    channels = (
+        Channel("marginal+", +1, 0.12, VALUE_TAIL, gap=6, clusters=0.016, after=64, full_day=True),
+        Channel("marginal-", -1, 0.12, VALUE_TAIL, gap=6, clusters=0.016, after=64, full_day=True),
+    )
+
+    def start(self, state: Rows, rows: NDArray[np.int64], sd: Floats) -> None:
+        """See `Detector.start`."""
+        state["marginal_var"][rows] = sd**2
+
+    def observe(self, state: Rows, window: Window) -> Floats:
+        """See `Detector.observe`."""
+        standard = window.deviation / np.sqrt(np.maximum(state["marginal_var"], window.sd**2 * 0.25))
+        return np.stack((standard, -standard))
+
+    def learn(self, state: Rows, window: Window) -> None:
+        """See `Detector.learn`."""
+        var = state["marginal_var"]
+        square = np.minimum(window.deviation**2 / var, 9.0)
+        var += window.learn * (square * 1.005 - 1.0) * var / np.minimum(state["age"] + 1.0, 1000.0)
+        np.maximum(var, state["floor"] ** 2, out=var)

@@ -1,0 +1,178 @@
+"""Series through the detection bank, in time order, many at once; nothing looks ahead."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.detection import Bank, WindowValues
+from operators.series import SeriesKey, event_id, fingerprint
+from operators.settings import AlarmBudget, Detection
+from pipelines.backtest.counters import Counter
+from pipelines.backtest.episodes import episodes, owner
+from pipelines.backtest.series import Series
+
+#: The step is inferred from the rows of the warm-up alone: later rows must not change earlier scores.
+_STEP_ROWS = 24
+#: Quiet rows that end an episode.
+CLEAR = 5
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A series with a verdict for every row, in the file's order; band in the value's unit, NaN where there is none."""
+
+    series: Series
+    step_s: float
+    score: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    alarm: NDArray[np.bool_]
+    event: list[UUID | None]
+    expected: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def step_s(time_s: NDArray[np.float64]) -> float:
+    """The step of a series, from its first rows in time order: the median positive difference, s; 60 if unknown."""
+    gaps = np.diff(time_s[:_STEP_ROWS])
+    gaps = gaps[gaps > 0]
+    return float(np.median(gaps)) if gaps.size else 60.0
+
+
+def replay(
+    many: Sequence[Series],
+    budget: float,
+    detection: Detection | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Scored]:
+    """Judge every series.
+
+    Args:
+        many: the series.
+        budget: rows between false alarm onsets of a series.
+        detection: detectors to run; its alarm budget is replaced by ``budget``.
+        progress: told how many rows were done since the last call.
+    """
+    orders = [np.flatnonzero(~np.isnan(s.time_s)) for s in many]
+    orders = [
+        order[np.argsort(s.time_s[order], kind="stable")] for s, order in zip(many, orders, strict=True)
+    ]
+    steps = [step_s(s.time_s[order]) for s, order in zip(many, orders, strict=True)]
+    done: dict[int, Scored] = {}
+    for step in sorted(set(steps)):
+        members = sorted((i for i, s in enumerate(steps) if s == step), key=lambda i: -len(orders[i]))
+        lane = _Lane([many[i] for i in members], [orders[i] for i in members], step, budget, detection)
+        done.update(zip(members, lane.run(progress), strict=True))
+    return [done[i] for i in range(len(many))]
+
+
+class _Lane:
+    """Series of one step, longest first, so that those still running are always the first rows."""
+
+    def __init__(
+        self,
+        many: Sequence[Series],
+        orders: Sequence[NDArray[np.int64]],
+        step: float,
+        budget: float,
+        detection: Detection | None,
+    ) -> None:
+        self.many, self.orders, self.step = many, orders, step
+        settings = detection or Detection()
+        days = AlarmBudget(per_series_days=budget * step / 86_400, fleet_fdr=settings.alarm_budget.fleet_fdr)
+        self.settings = Detection(
+            detectors=settings.detectors, per_signal=settings.per_signal, alarm_budget=days
+        )
+        length = len(orders[0])
+        shape = (len(many), length)
+        self.time = np.zeros(shape)
+        self.value = np.full(shape, np.nan)
+        self.restarts = np.zeros(shape, bool)
+        self.base = np.zeros(shape)
+        for i, (series, order) in enumerate(zip(many, orders, strict=True)):
+            self.time[i, : len(order)] = series.time_s[order]
+            self._values(i, series.value[order])
+
+    def _values(self, i: int, values: NDArray[np.float64]) -> None:
+        counter, last = Counter(), np.nan
+        for k, value in enumerate(values.tolist()):
+            self.value[i, k], self.restarts[i, k] = counter.take(value)
+            self.base[i, k] = value - self.value[i, k] if counter.counting else 0.0
+            last = value if value == value else last
+
+    def run(self, progress: Callable[[int], None] | None) -> list[Scored]:
+        bank = Bank(self.settings, self.step)
+        keys = [_key(series) for series in self.many]
+        rows = bank.add(keys, 0)
+        lengths = np.array([len(order) for order in self.orders])
+        columns = {name: np.full(self.value.shape, np.nan) for name in ("expected", "low", "high")}
+        score, p_value = np.zeros(self.value.shape), np.ones(self.value.shape)
+        alarm = np.zeros(self.value.shape, bool)
+        detector = np.zeros(self.value.shape, np.int16)
+        for k in range(self.value.shape[1]):
+            live = int((lengths > k).sum())
+            fresh = np.flatnonzero(self.restarts[:live, k])
+            if fresh.size:
+                bank.restart(rows[fresh])
+            times = self.time[:live, k]
+            when = int(times[0] * 1000) if (times == times[0]).all() else (times * 1000).astype(np.int64)
+            verdicts = bank.step(when, rows[:live], WindowValues.plain(self.value[:live, k].copy()))
+            score[:live, k], p_value[:live, k] = verdicts.score, verdicts.p_value
+            alarm[:live, k], detector[:live, k] = verdicts.alarm, verdicts.detector
+            for name, values in columns.items():
+                values[:live, k] = (
+                    np.where(verdicts.warming, np.nan, getattr(verdicts, name)) + self.base[:live, k]
+                )
+            if progress and k % 64 == 63:
+                progress(64 * live)
+        return [
+            self._scored(i, keys[i], bank, score[i], p_value[i], alarm[i], detector[i], columns)
+            for i in range(len(self.many))
+        ]
+
+    def _scored(
+        self,
+        i: int,
+        key: SeriesKey,
+        bank: Bank,
+        score: NDArray[np.float64],
+        p_value: NDArray[np.float64],
+        alarm: NDArray[np.bool_],
+        detector: NDArray[np.int16],
+        columns: dict[str, NDArray[np.float64]],
+    ) -> Scored:
+        series, order = self.many[i], self.orders[i]
+        count, length = len(order), len(series.rows)
+        inside, onsets = episodes(alarm[:count], ~np.isnan(series.value[order]), CLEAR)
+        ids = []
+        for onset in onsets:
+            name = bank.detector_ids[detector[onset]]
+            ids.append(event_id(name, fingerprint(key, name), int(self.time[i, onset] * 1000)))
+        owners = owner(inside, onsets)
+        event: list[UUID | None] = [None] * length
+        for place, episode in zip(order.tolist(), owners.tolist(), strict=True):
+            event[place] = ids[episode] if episode >= 0 else None
+        return Scored(
+            series=series,
+            step_s=self.step,
+            score=_placed(score[:count], order, length, 0.0),
+            p_value=_placed(p_value[:count], order, length, 1.0),
+            alarm=_placed(inside, order, length, 0.0).astype(bool),
+            event=event,
+            **{name: _placed(values[i, :count], order, length, np.nan) for name, values in columns.items()},
+        )
+
+
+def _placed(
+    values: NDArray[np.generic], order: NDArray[np.int64], length: int, rest: float
+) -> NDArray[np.float64]:
+    out = np.full(length, rest)
+    out[order] = values
+    return out
+
+
+def _key(series: Series) -> SeriesKey:
+    return SeriesKey("backtest", "value", "value", None, (("service", series.name),), "gauge", "1")
