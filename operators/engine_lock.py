@@ -24,8 +24,8 @@ def acquire(folder: str) -> Callable[[], None]:
         if not users:
             if _open:
                 raise StoreBusy(
-                    f"chdb:{folder} cannot be opened: this process ({os.getpid()}) has chdb:{next(iter(_open))} "
-                    "open, and the embedded engine can have one folder open at a time"
+                    f"chdb:{folder} cannot be opened: this process ({os.getpid()}) has "
+                    f"chdb:{next(iter(_open))} open, and the embedded engine can have one folder open"
                 )
             descriptor = _lock(folder)
         _open[folder] = (users + 1, descriptor)

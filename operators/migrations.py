@@ -1,8 +1,8 @@
 """Bring the tables up to date: each file of `schemas/ddl` once, in order.
 
-A file holds statements that end with ``;`` at a line's end, ``{database}`` where the database's name belongs, and
-may begin with ``-- requires: VERSION``: on an older server it waits. Statements can be applied again, so that a
-migration that broke off half-way is simply run again.
+A file holds statements that end with ``;`` at a line's end, ``{database}`` where the database's name belongs,
+and may begin with ``-- requires: VERSION``: on an older server it waits. Statements can be applied again, so
+that a migration that broke off half-way is simply run again.
 """
 
 import hashlib
