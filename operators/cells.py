@@ -30,7 +30,7 @@ _NAME = pa.dictionary(pa.int32(), pa.utf8())
 #: whole row's ``count``: share = the attribute's ``sum * step`` / the whole's ``count``. These are:
 #:
 #: * ``gen_ai.output.finish_reason_share`` by reason; ``gen_ai.server.errors`` by ``error_type``
-#: * ``gen_ai.output.script_share``: ``share:<script>`` (sum of shares), ``present:<script>`` (responses with it)
+#: * ``gen_ai.output.script_share``: ``share:<script>`` (sum of shares), ``present:<script>`` (responses)
 #: * ``hw.gpu.throttle_time``: ``share:<throttle reason>``; its point cells are ``thermal`` and ``power``
 #:
 #: Errors, timeouts and cancellations of requests: ``count`` completions, ``sum`` hits. The attribute
