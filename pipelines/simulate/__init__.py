@@ -18,7 +18,7 @@ DEMO_SCENARIOS: tuple[str, ...] = ("P01", "P08", "N3", "P06", "P09", "P10", "P04
 #: 2026-01-05T00:00Z, a Monday.
 DEFAULT_START_MS = 1_767_571_200_000
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[str, float], None]
 
 
 def simulate(
@@ -41,7 +41,7 @@ def simulate(
         start_ms: start of the timeline, Unix ms.
         format: ``ndjson`` or ``arrow``.
         twin: leave out the faults (and their labels), keep the controls and all else as it is.
-        progress: told the part done, 0 to 1, and what comes next.
+        progress: told what comes next and the part done, 0 to 1.
 
     Returns:
         The labels, as written.
@@ -49,11 +49,11 @@ def simulate(
     Raises:
         UsageError: a scenario or option that there is none of.
     """
-    tell = progress or (lambda part, text: None)
+    tell = progress or (lambda text, part: None)
     episodes, seconds = schedule(parse_all(scenarios), seed)
     if twin:
         episodes = [episode for episode in episodes if episode.scenario.truth is None]
-    tell(0.0, "simulating traffic")
+    tell("simulating traffic", 0.0)
     world = build(Clock(start_ms, seconds), seed, episodes)
     out.mkdir(parents=True, exist_ok=True)
     done = 0.4
@@ -63,7 +63,7 @@ def simulate(
         ("gpu", world.gpu),
         ("metrics", world.metrics),
     ):
-        tell(done, f"writing {form}")
+        tell(f"writing {form}", done)
         write_samples(out, form, table, world.words, format)  # type: ignore[arg-type]
         done += 0.15
     changes = innocent(seconds, start_ms, seed)
@@ -74,5 +74,5 @@ def simulate(
         labels.append(label(episode, start_ms, own[0]["change_id"] if own else None, harmed))
     write_records(out, "changes", sorted(changes, key=lambda record: record["event_time"]))
     write_labels(out / "labels.json", labels)
-    tell(1.0, "simulated")
+    tell("simulated", 1.0)
     return labels
