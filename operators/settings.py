@@ -62,7 +62,7 @@ class EmbeddingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     features: Annotated[int, Meta(ge=16, le=8192)] = 512
     clusters: Annotated[int, Meta(ge=2, le=1024)] = 64
     axes: Annotated[int, Meta(ge=1, le=512)] = 32
-    fit_rows: Annotated[int, Meta(ge=64)] = 2048
+    fit_rows: Annotated[int, Meta(ge=64)] = 4096
     window_rows: Annotated[int, Meta(ge=16)] = 200
     reference_windows: Annotated[int, Meta(ge=8)] = 20
 

@@ -1,0 +1,65 @@
+"""Fold, build and score for callers that hold numpy arrays: state stays numpy, the work is torch's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gpu_scorers import fold as folding
+from gpu_scorers.reference import Reference, held_out
+from gpu_scorers.spec import Spec
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is kept of one series' reference; its buckets may be dropped.
+
+    Attributes:
+        model: f64 [parameters].
+        effective: Effective over counted vectors, 1 for i.i.d.
+        null: f64 [buckets, scorers], held-out parametric p-values.
+    """
+
+    model: Floats
+    effective: float
+    null: Floats
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Scored windows, f64 [series, scorers] each."""
+
+    p: Floats
+    observed: Floats
+    expected: Floats
+
+
+def fold(spec: Spec, sketches: Floats, vectors: npt.NDArray[np.floating], targets: Ints) -> None:
+    """Add vectors [rows, dim] to sketches [series, width] in place; targets [slices, rows], -1 for none."""
+    own = torch.from_numpy(sketches)
+    there = own.to(spec.device)
+    folding.fold(
+        spec, there, torch.from_numpy(vectors).to(spec.device), torch.from_numpy(targets).to(spec.device)
+    )
+    if there is not own:
+        own.copy_(there)
+
+
+def build(spec: Spec, buckets: Floats) -> Model:
+    """Model of one series from the sketches of its reference buckets, [buckets, width]."""
+    there = torch.from_numpy(buckets).to(spec.device)[None]
+    reference = Reference.build(spec, there)
+    null = held_out(spec, there)[0]
+    return Model(reference.model[0].cpu().numpy(), float(reference.effective[0]), null.cpu().numpy())
+
+
+def score(spec: Spec, models: Floats, windows: Floats) -> Windows:
+    """Windows [series, width] against their series' models [series, parameters], in one batch."""
+    there = torch.from_numpy(models).to(spec.device)
+    effective = torch.ones(len(models), dtype=torch.float64, device=spec.device)
+    scores = Reference(spec, there, effective).score(torch.from_numpy(windows).to(spec.device))
+    return Windows(*(t.cpu().numpy() for t in (scores.p, scores.observed, scores.expected)))

@@ -1,0 +1,106 @@
+"""Means of a window against means of reference buckets: pseudo-F over a block, largest t^2 over coordinates.
+
+The null variance is that of the bucket means, so that dependence within a bucket (sessions, runs of one
+topic) is priced in. Box's approximation with effective degrees of freedom; the bucket covariance is only
+ever seen through its Gram matrix (buckets x buckets).
+"""
+
+import torch
+from torch import Tensor
+
+Model = dict[str, Tensor]
+
+
+def fit(mean: Tensor, n: Tensor, concentration: Tensor, within: Tensor | None = None) -> Model:
+    """Model of one block of the reference, all per series.
+
+    Args:
+        mean: f64 [series, buckets, width], bucket means; at least 4 buckets.
+        n: f64 [series, buckets], their vectors.
+        concentration: f64 [series, buckets], sums of squared cluster shares.
+        within: f64 [series], the variance (trace) of single vectors where it is known. With it a window
+            larger than the buckets keeps a floor of what lies between them.
+
+    Returns:
+        ``centre`` [series, width] and, [series, 1] each: ``trace`` (n times the variance of a bucket mean),
+        ``directions`` (their effective number), ``dof``, ``inflation`` (of the reference mean's variance by
+        dependence between buckets), ``total`` (vectors), ``usual`` (bucket size), ``intra`` (intra-class
+        correlation), ``within``, ``concentration`` (usual).
+    """
+    buckets, width = mean.shape[1:]
+    total = n.sum(1)
+    usual = (total - n.square().sum(1) / total) / (buckets - 1)
+    centre = (mean * (n / total[:, None])[..., None]).sum(1)
+    spread = (mean - centre[:, None]) * n.sqrt()[..., None]
+    gram = spread @ spread.transpose(1, 2)
+    diagonal = torch.diagonal(gram, dim1=1, dim2=2)
+    free = buckets - 1.0
+    trace = (diagonal.sum(1) / free).clamp_min(1e-30)
+    square = gram.square().sum((1, 2)) / free**2
+    square = free**2 / ((free - 1) * (free + 2)) * (square - trace.square() / free)
+    square = torch.minimum(square.clamp_min(trace.square() / min(width, 20 * buckets)), trace.square())
+    directions = trace.square() / square
+    lags = max(1, min(4, buckets // 6))
+    lagged = torch.stack(
+        [torch.diagonal(gram, k, 1, 2).sum(1) / (buckets - k) for k in range(1, lags + 1)], 1
+    )
+    serial = lagged / (diagonal.sum(1) / buckets).clamp_min(1e-30)[:, None] + 1.0 / buckets
+    serial = serial.clamp(0, 0.95)
+    serial = serial * (serial > 2 / (buckets * directions[:, None]).sqrt()).double().cumprod(1)
+    inflation = 1 + 2 * serial.sum(1)
+    effective = (buckets / (1 + 2 * serial.square().sum(1))).clamp_min(3.0)
+    trace = trace * (free / (buckets - inflation).clamp_min(1.0))
+    if within is None:
+        within = torch.full_like(trace, torch.nan)
+        intra = torch.zeros_like(trace)
+    else:
+        intra = ((trace - within) / (trace + (usual - 1) * within)).clamp(0, 1)
+    scalars = {
+        "trace": trace,
+        "directions": directions,
+        "dof": effective - 1,
+        "inflation": inflation,
+        "total": total,
+        "usual": usual,
+        "intra": intra,
+        "within": within,
+        "concentration": concentration.mean(1),
+    }
+    return {"centre": centre, **{name: value[:, None] for name, value in scalars.items()}}
+
+
+def variance(model: Model, n: Tensor, concentration: Tensor) -> Tensor:
+    """f64 [series]: variance (trace) of a window's mean less the reference's.
+
+    Args:
+        model: Of the reference.
+        n: f64 [series], vectors of the windows.
+        concentration: f64 [series], the windows' sums of squared cluster shares. A window that happens to
+            hold fewer topics than usual stands on fewer independent events than its vectors suggest.
+    """
+    m = {name: value.squeeze(-1) for name, value in model.items() if name not in ("centre", "spread")}
+    own = m["trace"] / n * (1 + (m["inflation"] - 1) * (1 - m["usual"] / n).clamp_min(0))
+    floor = m["intra"] * m["trace"] / m["usual"] + (1 - m["intra"]) * m["within"] / n
+    clumped = (concentration / m["concentration"]).clamp_min(1.0).sqrt()
+    own = torch.where(floor > own, floor, own) * clumped
+    return (own + m["inflation"] * m["trace"] / m["total"]).clamp_min(1e-30)
+
+
+def pseudo_f(model: Model, mean: Tensor, n: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Statistic and its two degrees of freedom, f64 [series] each, of windows with means [series, width]."""
+    apart = (mean - model["centre"]).square().sum(-1)
+    directions = model["directions"].squeeze(-1)
+    return apart / variance(model, n, concentration), directions, directions * model["dof"].squeeze(-1)
+
+
+def coordinate_spread(mean: Tensor, n: Tensor, centre: Tensor) -> Tensor:
+    """f64 [series, width]: each coordinate's variance between buckets, shrunk to the block's mean of it."""
+    own = ((mean - centre[:, None]).square() * n[..., None]).sum(1) / (mean.shape[1] - 1)
+    return 0.9 * own + 0.1 * own.mean(-1, keepdim=True) + 1e-30
+
+
+def largest_t2(model: Model, mean: Tensor, n: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
+    """Largest squared t over the coordinates and its degrees of freedom, f64 [series] each."""
+    scale = (variance(model, n, concentration) / model["trace"].squeeze(-1))[:, None]
+    t2 = (mean - model["centre"]).square() / (model["spread"] * scale)
+    return t2.amax(-1), model["dof"].squeeze(-1)

@@ -1,0 +1,112 @@
+"""Reference buckets to a compact model per series, and windows scored against it, all series in one call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gpu_scorers.layout import Layout
+from gpu_scorers.scores import SCORERS
+from gpu_scorers.scores.mix import effective_share
+from gpu_scorers.spec import Spec
+from gpu_scorers.view import view
+
+#: Fewer reference buckets say nothing about their own variance.
+LEAST_BUCKETS = 4
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Windows against their references: parametric p, a value and its expectation, f64 [series, scorers]."""
+
+    p: Tensor
+    observed: Tensor
+    expected: Tensor
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Models of ``series`` references of one spec, flat, so that they stack; the buckets may be dropped.
+
+    Attributes:
+        spec: The frozen parts the buckets were folded with.
+        model: f64 [series, parameters].
+        effective: f64 [series], effective over counted vectors (1 for i.i.d.).
+    """
+
+    spec: Spec
+    model: Tensor
+    effective: Tensor
+
+    @classmethod
+    def build(cls, spec: Spec, buckets: Tensor) -> "Reference":
+        """From sketches of buckets, f64 [series, buckets, width]; none may be empty.
+
+        Raises:
+            ValueError: Fewer than 4 buckets.
+        """
+        if buckets.shape[1] < LEAST_BUCKETS:
+            raise ValueError(f"a reference needs at least {LEAST_BUCKETS} buckets")
+        seen = view(spec, buckets)
+        parts = [tensor for scorer in SCORERS for tensor in scorer.model(seen).values()]
+        return cls(spec, torch.cat(parts, 1), effective_share(seen))
+
+    @classmethod
+    def stack(cls, references: Sequence["Reference"]) -> "Reference":
+        """References of one spec as one, in order."""
+        models = torch.cat([reference.model for reference in references])
+        return cls(references[0].spec, models, torch.cat([r.effective for r in references]))
+
+    def score(self, windows: Tensor) -> Scores:
+        """Windows, f64 [series, width], each against its series' reference."""
+        seen = view(self.spec, windows)
+        start = 0
+        tested = []
+        for scorer, shape in zip(SCORERS, _shapes(self.spec), strict=True):
+            model = {}
+            for name, width in shape.items():
+                model[name] = self.model[:, start : start + width]
+                start += width
+            tested.append(scorer.test(model, seen))
+        columns = ([t.p for t in tested], [t.observed for t in tested], [t.expected for t in tested])
+        return Scores(*(torch.stack(column, 1) for column in columns))
+
+
+def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
+    """Null p-values: each bucket scored against a reference of the other folds.
+
+    Folds are contiguous, so that dependence between neighbouring buckets does not flatter the result.
+
+    Returns:
+        f64 [series, buckets, scorers].
+    """
+    count = buckets.shape[1]
+    folds = min(folds, count // 2, count - LEAST_BUCKETS)
+    if folds < 2:
+        return torch.empty(len(buckets), 0, len(SCORERS), dtype=torch.float64, device=buckets.device)
+    parts = []
+    for fold in range(folds):
+        low, high = fold * count // folds, (fold + 1) * count // folds
+        rest = torch.cat([buckets[:, :low], buckets[:, high:]], 1)
+        if rest.shape[1] < LEAST_BUCKETS:
+            raise ValueError("too few buckets for so many folds")
+        reference = Reference.build(spec, rest)
+        every = Reference(
+            spec, *(t.repeat_interleave(high - low, 0) for t in (reference.model, reference.effective))
+        )
+        p = every.score(buckets[:, low:high].reshape(-1, buckets.shape[-1])).p
+        parts.append(p.reshape(len(buckets), high - low, -1))
+    return torch.cat(parts, 1)
+
+
+def _shapes(spec: Spec) -> list[dict[str, int]]:
+    """Widths of the models' tensors, scorer by scorer, found by fitting them to a blank reference once."""
+    if spec.layout not in _known:
+        blank = torch.ones(1, LEAST_BUCKETS, spec.layout.width, dtype=torch.float64, device=spec.device)
+        models = [scorer.model(view(spec, blank)) for scorer in SCORERS]
+        _known[spec.layout] = [{name: part.shape[1] for name, part in model.items()} for model in models]
+    return _known[spec.layout]
+
+
+_known: dict[Layout, list[dict[str, int]]] = {}

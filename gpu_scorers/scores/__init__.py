@@ -1,0 +1,24 @@
+"""The scorers, by family. A new one is a new file and a line here."""
+
+from gpu_scorers.scores.mean import MAXDIR_ADJ, MMD_ADJ, WHITE_ADJ
+from gpu_scorers.scores.mix import CLUS, MAXCLUS, MMD
+from gpu_scorers.scores.repeats import REPEATS
+from gpu_scorers.scores.scorer import FAMILIES, Family, Scorer, Tested
+from gpu_scorers.scores.spread import QUAD, SPREAD
+from gpu_scorers.scores.tails import OUT
+
+#: Every scorer, in the order of every array of scorer p-values.
+SCORERS: tuple[Scorer, ...] = (
+    MMD_ADJ,
+    WHITE_ADJ,
+    MAXDIR_ADJ,
+    MMD,
+    CLUS,
+    MAXCLUS,
+    QUAD,
+    SPREAD,
+    OUT,
+    REPEATS,
+)
+
+__all__ = ["FAMILIES", "SCORERS", "Family", "Scorer", "Tested"]

@@ -1,0 +1,50 @@
+"""Shifts of the mean within topics: kernel, whitened, and along the single most moved axis."""
+
+import math
+
+import torch
+
+from gpu_scorers import moments
+from gpu_scorers.scores.scorer import Model, Scorer, Tested
+from gpu_scorers.tails import f_tail
+from gpu_scorers.view import View
+
+
+def _whitened(view: View) -> torch.Tensor:
+    return view.block("lin", adjusted=True) @ view.spec.whitening
+
+
+def _kernel_model(view: View) -> Model:
+    return moments.fit(view.block("rff", adjusted=True), view.n, view.concentration)
+
+
+def _kernel_test(model: Model, view: View) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=True), view.n, view.concentration)
+    return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
+
+
+def _whitened_model(view: View) -> Model:
+    return moments.fit(_whitened(view), view.n, view.concentration)
+
+
+def _whitened_test(model: Model, view: View) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, _whitened(view), view.n, view.concentration)
+    return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
+
+
+def _direction_model(view: View) -> Model:
+    mean = _whitened(view)
+    model = moments.fit(mean, view.n, view.concentration)
+    return {**model, "spread": moments.coordinate_spread(mean, view.n, model["centre"])}
+
+
+def _direction_test(model: Model, view: View) -> Tested:
+    t2, dof = moments.largest_t2(model, _whitened(view), view.n, view.concentration)
+    width = view.spec.layout.dim
+    p = (f_tail(t2, torch.ones_like(t2), dof) * width).clamp(max=1.0)
+    return Tested(p, t2, torch.full_like(t2, 2 * math.log(max(width, 2))))
+
+
+MMD_ADJ = Scorer("mmd_adj", 1, "mean", _kernel_model, _kernel_test)
+WHITE_ADJ = Scorer("white_adj", 1, "mean", _whitened_model, _whitened_test)
+MAXDIR_ADJ = Scorer("maxdir_adj", 1, "mean", _direction_model, _direction_test)

@@ -1,0 +1,47 @@
+"""A scorer: a model of the reference and a test of windows against it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from gpu_scorers.view import View
+
+Family = Literal["mean", "mix", "spread", "tails", "repeats"]
+#: Families in the order of every array of family p-values.
+FAMILIES: tuple[Family, ...] = ("mean", "mix", "spread", "tails", "repeats")
+Model = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What a scorer says of windows, f64 [series]: parametric ``p``, a value, and what was expected of it."""
+
+    p: Tensor
+    observed: Tensor
+    expected: Tensor
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """One scorer.
+
+    Attributes:
+        name: Unique; with ``version`` the detector id.
+        version: Raised whenever the same windows could score otherwise.
+        family: Scorers that see the same kind of change are combined first.
+        model: From the reference, a `View` of [series, buckets], to tensors of [series, width] each.
+        test: From the model and a `View` of [series] windows to p-values.
+    """
+
+    name: str
+    version: int
+    family: Family
+    model: Callable[[View], Model]
+    test: Callable[[Model, View], Tested]
+
+    @property
+    def id(self) -> str:
+        """``name/version``."""
+        return f"{self.name}/{self.version}"

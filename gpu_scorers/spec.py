@@ -1,0 +1,205 @@
+"""What is frozen per embedder version: random features, centroids, axes, thresholds, control variate.
+
+Fitted once on a sample of vectors that never serve as reference themselves (cross-fitting: on the rows they
+were fitted to, distances and whitened coordinates look quieter than on any new ones).
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gpu_scorers.layout import FAR_QUANTILES, REPEAT_BINS, REPEAT_BITS, Layout
+
+#: Rows longer than this multiple of the median norm are shortened to it: no vector outweighs a bucket.
+NORM_LIMIT = 16.0
+_LLOYD_ROUNDS = 15
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Frozen parts of the sketches of one embedder version and side.
+
+    Attributes:
+        layout: Where the sums lie.
+        scale: Median norm of the sample; vectors are divided by it.
+        projection: f32 [dim, features/2 + axes + clusters + bits], everything one GEMM yields.
+        offset: f32 [the same width], added to it.
+        thresholds: f32 [2], squared distances beyond which a vector is far.
+        whitening: f64 [dim, dim], full whitening, applied to means when a window is scored.
+        expected: f64 [clusters, dense], mean feature row of each centroid's members: the control variate.
+        weight: f64 [clusters], Pearson weights of the cluster shares.
+    """
+
+    layout: Layout
+    scale: float
+    projection: Tensor
+    offset: Tensor
+    thresholds: Tensor
+    whitening: Tensor
+    expected: Tensor
+    weight: Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        vectors: npt.NDArray[np.floating],
+        *,
+        features: int = 512,
+        clusters: int = 64,
+        axes: int = 32,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> "Spec":
+        """Fit to a sample; the same rows in the same order and seed give the same spec on one device.
+
+        Args:
+            vectors: [rows, dim], finite; some hundreds of rows at least for the sake of power.
+            features: Random Fourier features, even.
+            clusters: Centroids; fewer where the sample has under 8 rows for each.
+            axes: Leading whitened axes; at most ``dim``.
+            seed: Of the random features and the first centroids.
+            device: Where sketches will be folded and scored.
+
+        Raises:
+            ValueError: Fewer than 16 rows, or vectors that are all the same or not finite.
+        """
+        if vectors.ndim != 2 or len(vectors) < 16:
+            raise ValueError("a spec needs at least 16 vectors")
+        rows, dim = vectors.shape
+        x = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float64))
+        if not torch.isfinite(x).all():
+            raise ValueError("a spec needs finite vectors")
+        scale = float(x.norm(dim=1).median()) or 1.0
+        x = x / scale
+        x = x * (NORM_LIMIT / x.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1.0)
+        layout = Layout(dim, features, min(clusters, max(2, rows // 8)), min(axes, dim))
+        random = np.random.default_rng([seed, dim, features])
+        fourier = _orthogonal_features(dim, features // 2, random) * math.sqrt(2.0 / _bandwidth(x, random))
+        centre = x.mean(0)
+        values, vectors_ = torch.linalg.eigh(torch.cov((x - centre).T, correction=0).reshape(dim, dim))
+        values, vectors_ = values.flip(0).clamp_min(0), vectors_.flip(1)
+        vectors_ = vectors_ * torch.where(vectors_.sum(0) < 0, -1.0, 1.0).double()
+        if float(values[0]) <= 0:
+            raise ValueError("a spec needs vectors that differ")
+        floor = (0.02 + 0.25 * dim / rows) * values.mean()
+        leading = vectors_[:, : layout.axes] / (values[: layout.axes] + 1e-6 * values[0]).sqrt()
+        centroids = _centroids(x, layout.clusters, random)
+        signs = torch.from_numpy(random.standard_normal((dim, REPEAT_BITS)))
+        parts = (fourier, leading, centroids.T, signs)
+        offsets = (
+            torch.zeros(features // 2).double(),
+            -(centre @ leading),
+            -0.5 * centroids.square().sum(1),
+            -(centre @ signs),
+        )
+        blank = cls(
+            layout=layout,
+            scale=scale,
+            projection=torch.cat(parts, 1).float(),
+            offset=torch.cat(offsets).float(),
+            thresholds=torch.full((len(FAR_QUANTILES),), torch.inf),
+            whitening=vectors_ / (values + floor).sqrt(),
+            expected=torch.zeros(layout.clusters, layout.dense).double(),
+            weight=torch.ones(layout.clusters).double(),
+        )
+        return blank._with_quantiles(x.float() * scale).to(device)
+
+    def _with_quantiles(self, x: Tensor) -> "Spec":
+        """Thresholds, control variate and weights, from the features of the sample itself."""
+        from gpu_scorers.fold import rows_of
+
+        dense, cluster, _ = rows_of(self, x)
+        near = dense[:, self.layout.blocks["near"]].squeeze(1)
+        member = torch.nn.functional.one_hot(cluster, self.layout.clusters).double()
+        dense = dense.double() * torch.from_numpy(self.layout.quanta[: self.layout.dense])
+        size = member.sum(0)
+        pull = 2.0  # so many pseudo-members with the overall mean: small clusters lean on the whole
+        expected = (member.T @ dense + pull * dense.mean(0)) / (size + pull)[:, None]
+        expected[:, 0] = 0.0
+        share = size / len(x)
+        quantiles = torch.quantile(near[:20_000].double(), torch.tensor(FAR_QUANTILES).double())
+        quantum = float(self.layout.quanta[self.layout.blocks["near"]][0])
+        return replace(
+            self,
+            thresholds=(quantiles * quantum).float(),
+            expected=expected,
+            weight=(share + 0.2 / self.layout.clusters).rsqrt(),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the spec lies."""
+        return self.projection.device
+
+    def to(self, device: str) -> "Spec":
+        """The same spec on a device."""
+        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        return Spec(layout=self.layout, scale=self.scale, **moved)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in every.items() if isinstance(value, Tensor)}
+
+    @cached_property
+    def quanta(self) -> Tensor:
+        """f64 [width]: what one unit of each sum is worth, on the device."""
+        return torch.from_numpy(self.layout.quanta).to(self.device)
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Everything as arrays, for a snapshot; `from_arrays` gives the same spec back, bit for bit."""
+        tensors = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
+        where = self.layout
+        shape = np.array([where.dim, where.features, where.clusters, where.axes], dtype=np.int64)
+        return {**tensors, "layout": shape, "scale": np.array([self.scale])}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]], device: str = "cpu") -> "Spec":
+        """The spec that `arrays` was taken of."""
+        tensors = {
+            k: torch.from_numpy(np.array(v)) for k, v in arrays.items() if k not in ("layout", "scale")
+        }
+        layout = Layout(*(int(v) for v in arrays["layout"]))
+        return cls(layout=layout, scale=float(arrays["scale"][0]), **tensors).to(device)
+
+
+def sign_weights() -> Tensor:
+    """int64 [bits]: powers of two that make a code of the sign bits."""
+    return 2 ** torch.arange(REPEAT_BITS)
+
+
+def code_bin(code: Tensor) -> Tensor:
+    """Bin of the repeat counter of each code: multiplicative hashing spreads neighbouring codes."""
+    return (code * 2_654_435_761 % 2**32) * REPEAT_BINS // 2**32
+
+
+def _orthogonal_features(dim: int, count: int, random: np.random.Generator) -> Tensor:
+    """f64 [dim, count]: orthogonal directions with chi-distributed lengths (Yu et al. 2016)."""
+    blocks = []
+    for _ in range(-(-count // dim)):
+        direction = np.linalg.qr(random.standard_normal((dim, dim)))[0]
+        blocks.append(direction * np.linalg.norm(random.standard_normal((dim, dim)), axis=0))
+    return torch.from_numpy(np.concatenate(blocks, axis=1)[:, :count])
+
+
+def _bandwidth(x: Tensor, random: np.random.Generator) -> float:
+    """Median squared distance between vectors: the kernel is exp(-|x-y|^2 / median)."""
+    i, j = random.integers(len(x), size=(2, 4000))
+    apart = (x[i] - x[j]).square().sum(1)
+    apart = apart[apart > 0]
+    return float(apart.median()) if len(apart) else 1.0
+
+
+def _centroids(x: Tensor, count: int, random: np.random.Generator) -> Tensor:
+    """f64 [count, dim]: plain k-means from random rows."""
+    centroids = x[torch.from_numpy(random.permutation(len(x))[:count])].clone()
+    for _ in range(_LLOYD_ROUNDS):
+        nearest = (centroids.square().sum(1) - 2 * x @ centroids.T).argmin(1)
+        total = torch.zeros_like(centroids).index_add_(0, nearest, x)
+        size = torch.bincount(nearest, minlength=count).double()[:, None]
+        centroids = torch.where(size > 0, total / size.clamp_min(1), centroids)
+    return centroids

@@ -1,0 +1,195 @@
+"""From windows to verdicts: one batched score a spec, calibration pooled over series, the alarm budget."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gpu_scorers import arrays
+from gpu_scorers.calibration import Calibration
+from gpu_scorers.scores import FAMILIES, SCORERS
+from operators.embedding.group import Group, GroupKey
+from operators.embedding.series import SCALES_MS, Series, Standing, Window
+from operators.embedding.slices import Slice
+from operators.embedding.verdict import EmbeddingVerdict
+from operators.series import SeriesKey
+from operators.settings import Settings
+from schemas.outputs import CalibrationSource
+
+Floats = npt.NDArray[np.float64]
+
+#: Shares of a series' alarm budget, by family; the mix has a verdict and a small share of its own.
+FAMILY_SHARE = {"mean": 0.35, "mix": 0.1, "spread": 0.2, "tails": 0.15, "repeats": 0.2}
+#: Shares by scale: the windows themselves, then the longer ones.
+SCALE_SHARE = (0.6, 0.25, 0.15)
+#: A window less likely than this in any family does not join the reference.
+_QUIET = 0.005
+
+
+class Decision:
+    """Scores and decides for all series of a shard."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._period_ms = settings.windows.detect_s * 1000
+        self._rate = self._period_ms / (settings.detection.alarm_budget.per_series_days * 86_400_000)
+        self._calibration = Calibration()
+        self._stale = True
+
+    def recalibrate(self) -> None:
+        """References changed: pool their held-out values anew when next needed."""
+        self._stale = True
+
+    def decide(
+        self,
+        group: Group,
+        due: Sequence[tuple[Series, Window]],
+        pool: Sequence[Floats],
+        now_ms: int,
+        frozen: set[Slice],
+    ) -> tuple[list[EmbeddingVerdict], list[tuple[Series, Window]]]:
+        """Score the due windows of a group.
+
+        Args:
+            group: The spec's group.
+            due: Windows of its series.
+            pool: Held-out null values of every reference of the shard, [buckets, scorers] each.
+            now_ms: End of the bucket that closed.
+            frozen: Slices inside an open anomaly.
+
+        Returns:
+            A verdict for each family of each window, and the windows that may join a reference.
+        """
+        if self._stale:
+            self._calibration, self._stale = Calibration.pooled(pool), False
+        ready = [(series, window) for series, window in due if series.warm]
+        said = self._test(group, ready)
+        quiet = [pair for pair in due if not pair[0].warm and pair[0].slice not in frozen]
+        for series, standing in zip((series for series, _ in ready), said, strict=True):
+            window = standing.window
+            if series.slice in frozen or (self._rates(standing, 0) <= self._rate).any():
+                continue
+            for longer in series.longer:
+                longer.add(window.sums, window.start_ms, window.end_ms)
+            if standing.p.min() > _QUIET:
+                quiet.append((series, window))
+        self._look_back(group, now_ms)
+        verdicts: list[EmbeddingVerdict] = []
+        for series, window in due:
+            if not series.warm:
+                verdicts.extend(self._warming(group.key, series, window))
+        for (series, _), standing in zip(ready, said, strict=True):
+            verdicts.extend(self._verdicts(group.key, series, standing))
+        return verdicts, quiet
+
+    def _look_back(self, group: Group, now_ms: int) -> None:
+        """Score the longer windows that end now; what they say stands until the next of their scale."""
+        for scale, length in enumerate(SCALES_MS):
+            if now_ms % length:
+                continue
+            gathered = []
+            for each in sorted(group.series):
+                series = group.series[each]
+                series.standing[scale] = None
+                window = series.longer[scale].taken()
+                if series.warm and window.parts >= 2:
+                    gathered.append((series, window))
+            for (series, _), standing in zip(gathered, self._test(group, gathered), strict=True):
+                standing.window.sums = np.zeros(0)  # what stands is the verdict
+                series.standing[scale] = standing
+
+    def _test(self, group: Group, windows: Sequence[tuple[Series, Window]]) -> list[Standing]:
+        """Calibrated p-values of the families for each window, in one batch."""
+        if not windows or group.spec is None:
+            return []
+        models = np.stack([series.model for series, _ in windows])
+        sums = np.stack([window.sums for _, window in windows])
+        scores = arrays.score(group.spec, models, sums)
+        p, leading = self._calibration.families(scores.p)
+        rows = np.arange(len(windows))[:, None]
+        observed, expected = scores.observed[rows, leading], scores.expected[rows, leading]
+        return [
+            Standing(window, p[i], leading[i], observed[i], expected[i])
+            for i, (_, window) in enumerate(windows)
+        ]
+
+    def _rates(self, standing: Standing, scale: int) -> Floats:
+        """f64 [families]: rate, per detection period and share of the budget, of windows like this one."""
+        length = max(standing.window.end_ms - standing.window.start_ms, self._period_ms)
+        share = np.array([FAMILY_SHARE[family] for family in FAMILIES]) * SCALE_SHARE[scale]
+        return np.minimum(standing.p / share * (self._period_ms / length), 1.0)
+
+    def _verdicts(self, key: GroupKey, series: Series, now: Standing) -> list[EmbeddingVerdict]:
+        """For each family the scale that says most."""
+        standing = [now, *series.standing]
+        rates = np.stack([
+            np.ones(len(FAMILIES)) if each is None else self._rates(each, scale)
+            for scale, each in enumerate(standing)
+        ])  # fmt: skip
+        verdicts = []
+        for place, family in enumerate(FAMILIES):
+            scale = int(rates[:, place].argmin())
+            said = standing[scale] or now
+            rate = float(rates[scale, place])
+            verdicts.append(
+                EmbeddingVerdict(
+                    key=series_key(key, series.slice, family),
+                    window_start_ms=said.window.start_ms,
+                    window_end_ms=said.window.end_ms,
+                    score=-math.log10(rate),
+                    p_value=rate,
+                    threshold=-math.log10(self._rate),
+                    alarm=rate <= self._rate,
+                    detector=SCORERS[int(said.leading[place])].id,
+                    observed=float(said.observed[place]),
+                    expected=float(said.expected[place]),
+                    n=said.window.n,
+                    effective=said.window.n * series.effective,
+                    calibration=self._source(),
+                    warming=False,
+                    embedder_version=key.embedder_version,
+                )
+            )
+        return verdicts
+
+    def _warming(self, key: GroupKey, series: Series, window: Window) -> list[EmbeddingVerdict]:
+        leads = {scorer.family: scorer for scorer in reversed(SCORERS)}
+        return [
+            EmbeddingVerdict(
+                key=series_key(key, series.slice, family),
+                window_start_ms=window.start_ms,
+                window_end_ms=window.end_ms,
+                score=0.0,
+                p_value=1.0,
+                threshold=-math.log10(self._rate),
+                alarm=False,
+                detector=leads[family].id,
+                observed=math.nan,
+                expected=math.nan,
+                n=window.n,
+                effective=float(window.n),
+                calibration="prior",
+                warming=True,
+                embedder_version=key.embedder_version,
+            )
+            for family in FAMILIES
+        ]
+
+    def _source(self) -> CalibrationSource:
+        """Empirical where held-out values reach the budget alone, prior where they are a minority."""
+        if self._calibration.values * self._rate >= 1:
+            return "empirical"
+        return "extrapolated" if self._calibration.dominant else "prior"
+
+
+def series_key(key: GroupKey, slice_: Slice, family: str) -> SeriesKey:
+    """The series of one family on one side of one slice."""
+    return SeriesKey(
+        topic=key.topic,
+        signal=f"gen_ai.{key.side}.embedding",
+        statistic=family,
+        side=key.side,
+        slice=slice_,
+        kind="embedding",
+        unit="1",
+    )
