@@ -16,8 +16,21 @@ class Chunk:
     least one non-null value. Strings are ``dictionary<int32, utf8>``, ``event_time`` (and ``ends_at``)
     int64 Unix milliseconds, numbers int64 or float64, ``vector`` ``fixed_size_list<float32, dim>``
     (one chunk holds one (embedder_version, dim)), lists and maps plain Arrow. ``row`` (int32) is the sample's
-    index in its record. Metrics from OpenTelemetry histograms have the columns ``hist_bounds`` and
-    ``hist_counts`` (lists) instead of a meaningful ``value``.
+    index in its record. A change's versions are in the columns ``from`` and ``to``, as on the wire.
+
+    Metrics have canonical signals in their canonical unit, and ``unit`` and ``temporality`` always. A code
+    of ``DCGM_FI_DEV_XID_ERRORS`` is ``hw.errors`` by ``xid``, temporality ``gauge``: an occurrence when it
+    changes. Metrics from OpenTelemetry may have, beside these:
+
+    * ``stream`` (int64): a stable number for the one time series of a point: its metric's name and all
+      attributes, also those that are no identity. Cumulative values are differenced within it.
+    * ``start_time`` (int64 ms): when a delta or cumulative point began to count; absent where not told.
+    * for histograms, ``value`` null and ``hist_bounds`` (list<float64>, ascending, in the signal's unit),
+      ``hist_counts`` (list<int64>, one longer; bucket i holds values in (bounds[i-1], bounds[i]], the first
+      and last open), ``hist_sum`` (float64, sum of the values, absent where not told) and ``sample_count``.
+      No bounds: one bucket of all. With temporality ``cumulative`` counts and sum are totals since
+      ``start_time``. Exponential histograms are brought to the same form; their bounds may differ from
+      point to point of one stream.
     """
 
     topic: str

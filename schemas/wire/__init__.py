@@ -10,7 +10,7 @@ from schemas.chunk import Chunk, Decoded, Form, Refusal
 from schemas.wire.arrow_rows import ArrowRows
 from schemas.wire.framing import sniff, unframe
 from schemas.wire.json_rows import JsonRows
-from schemas.wire.otlp import decode_metrics, decode_spans
+from schemas.wire.otlp import OTLP_TOPICS, decode_otlp
 from schemas.wire.reasons import MAX_BYTES, Refused, refusal, whole
 
 #: Topics of driftline's own records, and the form of each.
@@ -22,11 +22,8 @@ FORMS: dict[str, Form] = {
     "changes.v1": "changes",
 }
 
-#: Topics an OpenTelemetry collector writes.
-OTLP = {"otlp_metrics": decode_metrics, "otlp_spans": decode_spans}
-
 #: Every topic that is read.
-TOPICS: tuple[str, ...] = (*FORMS, *OTLP)
+TOPICS: tuple[str, ...] = (*FORMS, *OTLP_TOPICS)
 
 
 def decode(topic: str, value: bytes, *, broker_time_ms: int | None = None, ahead_s: float = 300.0) -> Decoded:
@@ -42,14 +39,15 @@ def decode(topic: str, value: bytes, *, broker_time_ms: int | None = None, ahead
         Chunks of the accepted samples, a `Refusal` for each refused one (a record that cannot be taken apart
         counts as one), and the ignored ones by name. Never raises on what is in ``value``.
     """
-    if topic not in FORMS and topic not in OTLP:
+    otlp = topic in OTLP_TOPICS
+    if topic not in FORMS and not otlp:
         return whole("unknown_topic", "no such topic is read", value)
     if len(value) > MAX_BYTES:
         return whole("too_large", f"over {MAX_BYTES} bytes", value)
     try:
-        encoding, body = sniff(unframe(value, protobuf=topic in OTLP), otlp=topic in OTLP)
-        if topic in OTLP:
-            return OTLP[topic](body, encoding == "otlp_json", broker_time_ms, ahead_s)
+        encoding, body = sniff(unframe(value, protobuf=otlp), otlp=otlp)
+        if otlp:
+            return decode_otlp(topic, body, encoding == "otlp_json", broker_time_ms, ahead_s)
         if encoding == "json":
             return _from_json(topic, JsonRows(FORMS[topic], body), broker_time_ms, ahead_s)
         return _from_arrow(topic, ArrowRows(FORMS[topic], body), value, broker_time_ms, ahead_s)
@@ -90,4 +88,4 @@ def _from_arrow(
     return Decoded(tuple(chunks), tuple(refused), dict(ignored), dict(source.unknown))
 
 
-__all__ = ["FORMS", "OTLP", "TOPICS", "decode"]
+__all__ = ["FORMS", "TOPICS", "decode"]

@@ -150,7 +150,7 @@ class Draft:
 
 
 #: Columns only OpenTelemetry metrics have (see `schemas.chunk.Chunk`).
-_OPENTELEMETRY = ("hist_bounds", "hist_counts", "start_time", "stream")
+_OPENTELEMETRY = ("hist_bounds", "hist_counts", "hist_sum", "start_time", "stream")
 
 
 def _taken(values: pa.Array, rows: pa.Array) -> pa.Array:

@@ -54,7 +54,7 @@ class JsonRows:
         wire = _wire(self.form)
         try:
             rows = wire.array.decode(self.body) if self.body[:1] == b"[" else wire.row.decode_lines(self.body)
-            return _draft(self.form, rows, np.arange(len(rows), dtype=np.int32))
+            return draft_of(self.form, rows, np.arange(len(rows), dtype=np.int32))
         except (ValueError, OverflowError, RecursionError):
             return self._row_by_row()
 
@@ -73,7 +73,7 @@ class JsonRows:
                 index.append(number)
             except Refused as refused:
                 self.bad.append((number, refused.reason, refused.detail))
-        return _draft(self.form, good, np.array(index, np.int32))
+        return draft_of(self.form, good, np.array(index, np.int32))
 
 
 def _split(body: bytes) -> list[bytes]:
@@ -122,6 +122,15 @@ def _row(form: Form, raw: bytes, unknown: Counter[str]) -> Struct:
         raise Refused("not_an_object", "a sample is a JSON object")
     if holds_text(value):
         raise Refused("text_field", "a field that carries text")
+    return row_of(form, value, unknown)
+
+
+def row_of(form: Form, value: dict[str, Any], unknown: Counter[str]) -> Struct:
+    """A sample's fields as a checked struct; unknown ones are dropped and counted.
+
+    Raises:
+        Refused: A field is missing, of the wrong type, or outside its limits.
+    """
     if form == "gpu":
         value = spell_out(value)
     fields = columns(form)
@@ -138,6 +147,8 @@ def _row(form: Form, raw: bytes, unknown: Counter[str]) -> Struct:
         row: Struct = msgspec.convert(known, _wire(form).struct)
     except msgspec.ValidationError as error:
         raise _finding(str(error)) from None
+    if any(carries_text(name) for name in getattr(row, "script_shares", None) or ()):
+        raise Refused("text_field", "a share named like a text field")
     return row
 
 
@@ -169,7 +180,18 @@ def _finding(message: str) -> Refused:
     return Refused("wrong_type", f"{field}: {problem}")
 
 
-def _draft(form: Form, rows: Sequence[Struct], index: np.ndarray[Any, np.dtype[np.int32]]) -> Draft:
+def draft_of(form: Form, rows: Sequence[Struct], index: np.ndarray[Any, np.dtype[np.int32]]) -> Draft:
+    """Checked structs as a draft.
+
+    Args:
+        form: The form of the rows.
+        rows: Structs as `row_of` makes them.
+        index: Each row's index in its record: int32[n].
+
+    Raises:
+        Refused: There are more rows than a record may have.
+        OverflowError: An integer is beyond 64 bits.
+    """
     if len(rows) > MAX_SAMPLES:
         raise Refused("too_large", f"more than {MAX_SAMPLES} samples")
     draft = Draft(form, len(rows), {}, index)

@@ -24,6 +24,7 @@ Reason = Literal[
     "bad_time",
     "future_time",
     "bad_vector",
+    "bad_histogram",
     "unknown_signal",
 ]
 
