@@ -1,0 +1,186 @@
+"""A closed window to event revisions: statistics, the bank's verdicts, absences, lifecycle."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from operators.cells import cell_fields
+from operators.detection import Bank, Verdicts, WindowValues
+from operators.lifecycle import Finding, Lifecycle
+from operators.lifecycle.episodes import Suppress
+from operators.series import SeriesKey
+from operators.settings import Settings
+from operators.shard.absence import Absence
+from operators.shard.catalogue import Catalogue
+from operators.shard.sketches import Ints, Sketches, concat
+from operators.shard.statistics import Form, Values, compute
+from schemas.outputs import AnomalyEvent, AnomalyWindow, CalibrationSource
+
+_CALIBRATION: tuple[CalibrationSource, ...] = ("empirical", "extrapolated", "prior")
+
+Told = tuple[list[AnomalyEvent], list[AnomalyWindow]]
+
+
+class Evaluation:
+    """The scalar series of a shard: catalogue, bank, absence; and the lifecycle of all its episodes."""
+
+    def __init__(self, settings: Settings) -> None:
+        windows = settings.windows
+        self.window_ms = windows.detect_s * 1000
+        self.catalogue = Catalogue(cell_fields(settings.slices))
+        self.bank = Bank(settings.detection, windows.detect_s)
+        self.absence = Absence(windows.detect_s)
+        self.lifecycle = Lifecycle(settings.lifecycle, windows.lateness_s * 1000, settings.config_hash())
+        self._rows: dict[SeriesKey, int] = {}
+        self._fresh: set[int] = set()
+
+    def enter(
+        self, time_ms: int, rows: Sketches, codes: dict[str, Ints], values: dict[str, tuple[str, ...]]
+    ) -> Ints:
+        """Index of each row's base; new ones are entered into catalogue and bank."""
+        index = self.catalogue.find(rows.key)
+        new = np.flatnonzero(index < 0)
+        if len(new):
+            places, series = self.catalogue.add(
+                rows.key[new], {name: code[new] for name, code in codes.items()}, values
+            )
+            self.catalogue.assign(places, self.bank.add(series, time_ms))
+            self.absence.grow(len(self.catalogue))
+            self._fresh.update(places.tolist())
+            index = self.catalogue.find(rows.key)
+        return index
+
+    def close(self, start: int, rows: Sketches, suppress: Suppress, *, whole: bool) -> Told:
+        """Judge one closed window.
+
+        Args:
+            start: of the window, Unix ms.
+            rows: its sketches, all of them entered.
+            suppress: which changes hold a slice's alarms down.
+            whole: whether the pipeline's data cover it from its start.
+        """
+        end = start + self.window_ms
+        index = self.catalogue.find(rows.key)
+        back = self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
+        index, rows = self._filled(index, rows)
+        values = self._values(index, rows)
+        self._mask(index, values, whole)
+        findings, gone = self.absence.findings(self.catalogue, back)
+        findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
+        findings += self._judge(start, index, values)
+        told = self.lifecycle.step(start, end, findings, suppress)
+        told[0].extend(self.lifecycle.close(self._open_of(gone), end))
+        self.lifecycle.forget(end)
+        return told
+
+    def _filled(self, index: Ints, rows: Sketches) -> tuple[Ints, Sketches]:
+        """Add what did not occur but is known to be zero: counts of living series, parts of living wholes."""
+        catalogue = self.catalogue
+        present = np.zeros(len(catalogue) + 1, bool)
+        present[index] = True
+        stands = present[catalogue.whole]
+        zero = stands | (catalogue.counted & ~self.absence.missing())
+        zero &= ~present[:-1] & (catalogue.form != Form.NONE)
+        zero &= stands | catalogue.counted
+        absent = np.flatnonzero(zero)
+        if not len(absent):
+            return index, rows
+        none = np.zeros(len(absent), np.int64)
+        unknown, no_bin = np.full(len(absent), np.nan), np.zeros(0, np.int64)
+        spans = np.where(catalogue.counted[absent], self.window_ms, 0)
+        zeros = Sketches(catalogue.keys[absent], none, none, spans, unknown, unknown, no_bin, no_bin, no_bin)
+        return np.concatenate([index, absent]), concat([rows, zeros])
+
+    def _values(self, index: Ints, rows: Sketches) -> Values:
+        counts = np.full(len(self.catalogue) + 1, np.nan)
+        counts[index] = rows.count
+        counts[-1] = np.nan
+        trials = counts[self.catalogue.whole[index]]
+        form, step = self.catalogue.form[index], self.catalogue.step[index]
+        return compute(rows, form, step, trials, self.window_ms / 1000.0)
+
+    def _mask(self, index: Ints, values: Values, whole: bool) -> None:
+        """A rate over a window that was covered in part only is none."""
+        form = self.catalogue.form[index]
+        rates = (form == Form.RATE) | (form == Form.COMPLETED)
+        partly = rates & (np.isin(index, list(self._fresh)) | (not whole))
+        values.value[partly] = np.nan
+        self._fresh.clear()
+
+    def _judge(self, start: int, index: Ints, values: Values) -> list[Finding]:
+        rows = self.catalogue.rows[index]
+        given = (rows >= 0) & np.isfinite(values.value)
+        row = rows[given]
+        order = np.argsort(row)
+        row = row[order]
+        window = WindowValues(
+            *(part[given][order] for part in (values.value, values.samples, values.hits, values.resolution))
+        )
+        verdicts = self.bank.step(start, row, window)
+        told = np.asarray(verdicts.alarm, bool).copy()
+        open_rows = [self._row_of(key) for source, key in self.lifecycle.episodes if source == "bank"]
+        if open_rows and len(row):
+            told |= np.isin(row, open_rows)
+        return [_finding(self.bank, row, place, window, verdicts) for place in np.flatnonzero(told).tolist()]
+
+    def _row_of(self, key: SeriesKey) -> int:
+        if len(self._rows) < len(self.bank.keys):
+            for row in range(len(self._rows), len(self.bank.keys)):
+                self._rows[self.bank.keys[row]] = row
+        return self._rows[key]
+
+    def _open_of(self, gone: Iterable[Any]) -> list[tuple[Any, SeriesKey]]:
+        """Episodes of bases that are gone for good."""
+        series = {key for base in gone for key in base.series()}
+        return [place for place in self.lifecycle.episodes if place[1] in series]
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Plain values and arrays, for the state codec."""
+        bases, known = self.catalogue.snapshot()
+        values = {
+            "bases": bases,
+            "window": self.absence.window,
+            "fresh": sorted(self._fresh),
+            "episodes": self.lifecycle.snapshot(),
+        }
+        arrays = {f"catalogue.{name}": array for name, array in known.items()}
+        arrays |= {f"absence.{name}": array for name, array in self.absence.arrays().items()}
+        arrays |= {f"bank.{name}": array for name, array in self.bank.arrays().items()}
+        return values, arrays
+
+    def restore(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Take over what `snapshot` gave."""
+        self.catalogue.restore(values["bases"], _part(arrays, "catalogue."))
+        self.absence.load(values["window"], _part(arrays, "absence."))
+        self.lifecycle.restore(values["episodes"])
+        self._fresh = set(values["fresh"])
+        keys: dict[int, SeriesKey] = {}
+        for base, rows in zip(self.catalogue.bases, self.catalogue.rows.tolist(), strict=True):
+            keys |= dict(zip(rows, base.series(), strict=False))
+        self.bank.load(_part(arrays, "bank."))
+        self.bank.keys = [keys[row] for row in sorted(keys) if row >= 0]
+
+
+def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _finding(bank: Bank, rows: Ints, place: int, window: WindowValues, verdicts: Verdicts) -> Finding:
+    samples = float(window.samples[place])
+    return Finding(
+        "bank",
+        bank.keys[rows[place]],
+        bank.detector_ids[int(verdicts.detector[place])],
+        alarm=bool(verdicts.alarm[place]),
+        score=float(verdicts.score[place]),
+        threshold=float(np.broadcast_to(verdicts.threshold, rows.shape)[place]),
+        p_value=float(verdicts.p_value[place]),
+        observed=float(window.value[place]),
+        expected=float(verdicts.expected[place]),
+        low=float(verdicts.low[place]),
+        high=float(verdicts.high[place]),
+        samples=int(samples) if np.isfinite(samples) else 0,
+        direction=int(verdicts.direction[place]),
+        calibration=_CALIBRATION[int(verdicts.calibration[place])],
+    )
