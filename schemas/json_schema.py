@@ -1,4 +1,4 @@
-"""JSON Schema files of the topics, made from the structs (``python -m schemas.json_schema --write|--check``)."""
+"""JSON Schema files of the topics, of the structs (``python -m schemas.json_schema --write|--check``)."""
 
 import json
 import sys

@@ -1,0 +1,118 @@
+"""``driftline topics list|create|diff``: the topics as declared in `schemas/topics.yaml`, and a broker's."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from operators.store_errors import SinkError
+from schemas.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, TopicSpec
+
+
+class TopicRow(NamedTuple):
+    """One topic as declared."""
+
+    topic: str
+    direction: str
+    spec: TopicSpec
+
+
+class Difference(NamedTuple):
+    """One way in which a broker's topic is not as declared."""
+
+    topic: str
+    what: str
+    declared: str
+    found: str
+
+
+class Found(NamedTuple):
+    """One topic as a broker has it."""
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+def list_topics() -> list[TopicRow]:
+    """Every topic: ``in``, ``out`` or ``dlq``."""
+    direction = dict.fromkeys(INPUT_TOPICS, "in") | dict.fromkeys(OUTPUT_TOPICS, "out")
+    return [TopicRow(topic, direction.get(topic, "dlq"), spec) for topic, spec in TOPICS.items()]
+
+
+def create(bootstrap: str, config: Mapping[str, Any] | None = None, replication: int = -1) -> list[str]:
+    """Create the topics that a broker lacks; returns their names. Topics it has are left as they are.
+
+    Args:
+        bootstrap: ``HOST:PORT``, several by comma.
+        config: further options of `kafka.KafkaAdminClient`.
+        replication: copies of each partition; -1 leaves it to the broker.
+
+    Raises:
+        SinkError: the broker cannot be reached, or refuses.
+    """
+    with _admin(bootstrap, config) as admin:
+        missing = [topic for topic in TOPICS if topic not in admin.list_topics()]
+        created = []
+        for topic in missing:
+            spec = TOPICS[topic]
+            options = {"num_partitions": spec.partitions, "replication_factor": replication}
+            try:
+                admin.create_topics({topic: options | {"configs": spec.config}})
+            except TopicAlreadyExistsError:
+                continue  # made by someone else meanwhile
+            created.append(topic)
+        return created
+
+
+def diff(bootstrap: str, config: Mapping[str, Any] | None = None) -> list[Difference]:
+    """Where a broker's topics are not as declared; empty if they all are. Other topics of it are no concern.
+
+    Raises:
+        SinkError: the broker cannot be reached, or refuses.
+    """
+    with _admin(bootstrap, config) as admin:
+        there = [topic for topic in TOPICS if topic in admin.list_topics()]
+        if not there:
+            return compare(TOPICS, {})
+        partitions = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics(there)}
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in there]
+        described = admin.describe_configs(resources, config_filter="all")
+        configs = next(iter(described.values()))
+    return compare(TOPICS, {topic: Found(partitions[topic], _values(configs[topic])) for topic in there})
+
+
+def compare(declared: Mapping[str, TopicSpec], found: Mapping[str, Found]) -> list[Difference]:
+    """The differences, topic by topic. More partitions than declared are none: they can only ever grow."""
+    rows = []
+    for topic, spec in declared.items():
+        if topic not in found:
+            rows.append(Difference(topic, "topic", "exists", "missing"))
+            continue
+        has = found[topic]
+        if has.partitions < spec.partitions:
+            rows.append(Difference(topic, "partitions", str(spec.partitions), str(has.partitions)))
+        rows += [
+            Difference(topic, name, value, has.config.get(name, ""))
+            for name, value in spec.config.items()
+            if has.config.get(name) != value
+        ]
+    return rows
+
+
+def _values(config: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(entry["value"]) for name, entry in config.items()}
+
+
+@contextmanager
+def _admin(bootstrap: str, config: Mapping[str, Any] | None) -> Iterator[KafkaAdminClient]:
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **dict(config or {}))
+        try:
+            yield admin
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise SinkError(f"kafka://{bootstrap}: {type(error).__name__} {error}".strip()) from error
