@@ -55,6 +55,8 @@ def simulate(
         episodes = [episode for episode in episodes if episode.scenario.truth is None]
     tell("simulating traffic", 0.0)
     world = build(Clock(start_ms, seconds), seed, episodes)
+    for episode in episodes:
+        world.replay(episode)
     out.mkdir(parents=True, exist_ok=True)
     done = 0.4
     for form, table in (

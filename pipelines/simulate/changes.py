@@ -52,7 +52,7 @@ def of_episode(episode: Episode, start_ms: int) -> list[dict[str, Any]]:
     identity |= {
         name: value
         for name, value in episode.place.identity.items()
-        if isinstance(value, str) and name in ("gpu_model", "route", "request_model")
+        if isinstance(value, str) and name in ("gpu_model", "route", "request_model", "replica", "node")
     }
     told = {"from": change.from_, "to": change.to, "expected": change.expected}
     record: dict[str, Any] = {

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.simulate.arrays import Floats, Ints
-from pipelines.simulate.fleet import EMBEDDER
 from pipelines.simulate.streams import stream
 from pipelines.simulate.tables import Table, Words
 
 DIM = 64
 TOPICS = 16
 _SESSION, _LANGUAGE, _NOISE, _CARRIED = 0.45, 0.6, 0.8, 0.5
+#: How far a language lies from the others, in units of `_LANGUAGE`.
+_DISTANCE = {"en": 0.0, "ja": 1.5}
 
 Vectors = npt.NDArray[np.float16]
 
@@ -51,38 +52,44 @@ def embed(table: Table, words: Words, seed: int, *name: str | int) -> tuple[Vect
         seed: of the world.
         name: of the streams.
     """
-    frame, draw = _frame(EMBEDDER), stream(seed, "embed", *name)
     rows = table["t"].size
-    topic = cast(Ints, table["topic"])
-    peculiar = _SESSION * _by_name(words.values("session_hash"), cast(Ints, table["session_hash"]))
-    peculiar = peculiar + _NOISE * draw.standard_normal((rows, DIM)) @ frame["noise"]
-    own = draw.standard_normal((rows, DIM)) @ frame["noise"]
-    languages = words.values("language")
-    spoken = np.array(
-        [0.0 if each == "en" else _LANGUAGE * (1.5 if each == "ja" else 1.0) for each in languages]
-    )
-    tongue = (spoken[:, None] * frame["language"][: len(languages)])[cast(Ints, table["language"])]
-    fault = frame["fault"]
-    prompt = frame["prompt"][topic] + tongue + peculiar + _column(table, "prompt_shift") * fault[0]
+    draw = stream(seed, "embed", *name)
+    noise, own = draw.standard_normal((rows, DIM)), draw.standard_normal((rows, DIM))
     swapped = cast(Floats, table["other_prompt"]) > 0
     source = np.where(swapped, np.roll(np.arange(rows), 17), np.arange(rows))
-    answer = frame["output"][topic[source]] + 0.7 * tongue + _CARRIED * peculiar[source] @ frame["carry"]
-    answer = (
-        answer + _NOISE * _column(table, "output_spread") * own + _column(table, "output_shift") * fault[1]
-    )
-    outlier = _column(table, "output_outlier")
-    answer = answer * (1 - outlier) + outlier * (1.5 * fault[2] + 0.3 * own)
-    collapse = _column(table, "output_collapse")
-    answer = answer * (1 - collapse) + collapse * 1.5 * fault[3]
-    return _unit(prompt).astype(np.float16), _unit(answer).astype(np.float16)
+    topic, session = cast(Ints, table["topic"]), _by_name(words, cast(Ints, table["session_hash"]))
+    languages = words.values("language")
+    spoken = np.array([_LANGUAGE * _DISTANCE.get(each, 1.0) for each in languages])[:, None]
+    prompts, answers = np.zeros((rows, DIM), np.float16), np.zeros((rows, DIM), np.float16)
+    for code, version in enumerate(words.values("embedder_version")):
+        mine = table["embedder_version"] == code
+        if not mine.any():
+            continue
+        frame = _frame(version)
+        fault = frame["fault"]
+        tongue = (spoken * frame["language"][: len(languages)])[cast(Ints, table["language"])]
+        peculiar = _SESSION * session + _NOISE * noise @ frame["noise"]
+        prompt = frame["prompt"][topic] + tongue + peculiar + _column(table, "prompt_shift") * fault[0]
+        strayed = _NOISE * own @ frame["noise"] * _column(table, "output_spread")
+        answer = frame["output"][topic[source]] + 0.7 * tongue + _CARRIED * peculiar[source] @ frame["carry"]
+        answer = answer + strayed + _column(table, "output_shift") * fault[1]
+        answer = _mixed(answer, 1.5 * fault[2] + 0.3 * strayed, _column(table, "output_outlier"))
+        answer = _mixed(answer, 1.5 * fault[3], _column(table, "output_collapse"))
+        prompts[mine], answers[mine] = _unit(prompt)[mine], _unit(answer)[mine]
+    return prompts, answers
+
+
+def _mixed(one: Floats, other: Floats, part: Floats) -> Floats:
+    return np.asarray(one * (1 - part) + other * part)
 
 
 def _column(table: Table, name: str) -> Floats:
     return cast(Floats, table[name])[:, None]
 
 
-def _by_name(names: list[str], codes: Ints) -> Floats:
+def _by_name(words: Words, codes: Ints) -> Floats:
     """A direction for each session, from its name alone, of about unit length."""
+    names = words.values("session_hash")
     used, place = np.unique(codes, return_inverse=True)
     digests = [hashlib.shake_128(names[code].encode()).digest(DIM) for code in used.tolist()]
     raw = np.frombuffer(b"".join(digests), np.uint8).reshape(used.size, DIM).astype(float)

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from pipelines.simulate.arrays import Bools, Floats, Ints
+from pipelines.simulate.arrays import Bools, Floats
 from pipelines.simulate.fleet import SERVICES, Server, Service, server_fields
 from pipelines.simulate.labels import MAGNITUDES
 from pipelines.simulate.scenario import Effect, Scenario, strength
@@ -121,7 +121,8 @@ def apply(effect: Effect, place: int, episode: Episode, table: Table, words: Wor
     """Change one column of ``table`` in place, on the struck rows, as far as the episode has unfolded."""
     time_s = cast(Floats, table["t"])
     first, last = episode.onset_s, episode.end_s
-    span = (time_s >= first + effect.delay_s) & (time_s < first + (last - first) * effect.until)
+    begin = first + max(effect.delay_s, (last - first) * effect.since)
+    span = (time_s >= begin) & (time_s < first + (last - first) * effect.until)
     uniform = episode.random("effect", place).random(length(table))
     rows = np.flatnonzero(struck & span & (uniform < episode.value(effect.share)))
     if not rows.size:
@@ -150,23 +151,33 @@ def affect(name: str, table: Table, episodes: list[Episode], words: Words) -> No
                 apply(effect, place, episode, table, words, struck)
 
 
-def move_target(episode: Episode, rows: Ints) -> Ints:
-    """Servers that a `Move` sends the given rows to."""
-    move = episode.scenario.move
-    if move is None:
-        return rows
-    mine = [
-        (index, server) for index, (service, server) in enumerate(SERVERS) if service is episode.place.service
-    ]
+def move(episode: Episode, table: Table, words: Words, struck: Bools) -> Bools:
+    """Let an episode's `Move` send requests elsewhere; returns the rows that the episode strikes after it."""
+    order = episode.scenario.move
+    if order is None:
+        return struck
+    time_s = cast(Floats, table["t"])
+    from_ = struck
+    if order.to == "here":
+        from_ = episode.covers(table, words, peers=True) & episode.active(time_s)
     draw = episode.random("move")
-    if move.to == "long_context":
-        choices = [index for index, server in mine if server.long_context]
-    elif move.to == "spare":
-        choices = [index for index, server in mine if server.spare]
-    else:
-        replicas = set(episode.place.fields["replica"])
-        choices = [index for index, server in mine if server.replica in replicas]
-    return np.asarray(choices)[draw.integers(len(choices), size=rows.size)]
+    rows = np.flatnonzero(from_ & (draw.random(time_s.size) < episode.value(order.share)))
+    here = set(episode.place.fields.get("replica", ()))
+    servers = [
+        index
+        for index, (service, server) in enumerate(SERVERS)
+        if service is episode.place.service and _takes(order.to, server, server.replica in here)
+    ]
+    table["server"][rows] = np.asarray(servers)[draw.integers(len(servers), size=rows.size)]
+    if order.to == "long_context":
+        table["route"][rows] = words.code("route", "long")
+    return episode.strike(table, words) if order.to == "here" else struck
+
+
+def _takes(to: str, server: Server, here: bool) -> bool:
+    if to in ("long_context", "spare"):
+        return server.long_context if to == "long_context" else server.spare
+    return here if to == "here" else not (here or server.spare or server.long_context)
 
 
 def _of_server(field: str) -> bool:

@@ -1,10 +1,11 @@
-"""The simulated fleet: three services, their servers, GPUs, nodes, tenants, tasks and topics.
+"""The simulated fleet: four services, their servers, GPUs, nodes, tenants, tasks and topics.
 
 ``chat-api`` serves ``llama-70b`` itself on eight two-GPU replicas in two regions; one of them takes the
 long contexts.
 ``code-api`` serves ``coder-7b`` on two single-GPU replicas. ``assist-api`` calls a provider's model through
 two
-gateways, so it has neither replicas nor GPUs. All names are made up.
+gateways, so it has neither replicas nor GPUs;
+``legal-api`` does the same for three requests an hour. All names are made up.
 """
 
 from dataclasses import dataclass, field
@@ -153,7 +154,22 @@ ASSIST = Service(
     topics=(2, 3, 5, 7, 10, 11),
 )
 
-SERVICES: dict[str, Service] = {service.name: service for service in (CHAT, CODE, ASSIST)}
+LEGAL = Service(
+    name="legal-api",
+    request_model="acme-large",
+    version="v2",
+    trace="conv",
+    rate=3 / 3600,
+    servers=(Server(producer="legal-gateway", region="eu-west1"),),
+    tasks=("review",),
+    tenants=2,
+    tpot_s=0.016,
+    embedded_share=1.0,
+    provider="acme-ai",
+    topics=(4, 9),
+)
+
+SERVICES: dict[str, Service] = {service.name: service for service in (CHAT, CODE, ASSIST, LEGAL)}
 
 
 def server_fields(service: Service, server: Server) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Where a scenario strikes: draws one place of its kind from the fleet and says what confines it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipelines.simulate.episodes import Place
@@ -9,8 +11,16 @@ from pipelines.simulate.scenario import Scenario
 Fields = dict[str, str | list[str]]
 
 
-def locate(scenario: Scenario, draw: np.random.Generator) -> Place:
-    """One place of the scenario's kind, drawn from its service's ordinary servers or tenants."""
+def locate(scenario: Scenario, draw: np.random.Generator, taken: Sequence[Place] = ()) -> Place:
+    """One place of the scenario's kind, drawn from its service, none that is taken."""
+    for _ in range(50):
+        place = _drawn(scenario, draw)
+        if not place.fields or all(place.fields != other.fields for other in taken):
+            return place
+    raise ValueError(f"{scenario.id}: no other place left")
+
+
+def _drawn(scenario: Scenario, draw: np.random.Generator) -> Place:
     service = SERVICES[scenario.service]
     ordinary = [server for server in service.servers if not (server.spare or server.long_context)]
     server = ordinary[int(draw.integers(len(ordinary)))]
@@ -46,7 +56,9 @@ def locate(scenario: Scenario, draw: np.random.Generator) -> Place:
     identity |= dict(scenario.names)
     for name in scenario.unconfined:
         identity.pop(name, None)
-    found = identity | {name: values[0] for name, values in fields.items() if len(values) == 1}
+    found = identity | {
+        name: values[0] if len(values) == 1 else list(values) for name, values in fields.items()
+    }
     return Place(service, fields, identity, _named(scenario, found))
 
 

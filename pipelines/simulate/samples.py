@@ -12,7 +12,7 @@ from pipelines.simulate import machines
 from pipelines.simulate.arrays import Bools, Floats, Ints
 from pipelines.simulate.embedder import DIM, Vectors
 from pipelines.simulate.episodes import SERVERS
-from pipelines.simulate.fleet import EMBEDDER, SERVICES, server_fields
+from pipelines.simulate.fleet import SERVICES, server_fields
 from pipelines.simulate.tables import Column, Table, Words, concat, length, take
 
 _ROW_IDENTITY = (
@@ -73,9 +73,7 @@ class Samples:
             rows = self._identity(table, _ROW_IDENTITY, "request_model")
             rows |= self._request(table, time_s, "start_jitter" if side == "prompt" else "end_jitter")
             rows["side"] = np.full(length(table), self._words.code("side", side))
-            rows["embedder_version"] = table.get(
-                "embedder_version", self._constant(table, "embedder_version", EMBEDDER)
-            )
+            rows["embedder_version"] = table["embedder_version"]
             rows["dim"] = np.full(length(table), float(DIM))
             rows["dtype"] = self._constant(table, "dtype", "f16")
             rows["vector"] = vectors

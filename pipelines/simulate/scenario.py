@@ -21,9 +21,9 @@ At = Literal["service", "servers", "replica", "gpu", "gpu_model", "route", "tena
 class Effect:
     """One change to one column, at full strength ``by`` where the intensity is 1.
 
-    ``share`` is the part of the touched rows that it hits, drawn anew for each row. ``delay_s`` and
-    ``until`` (a fraction of the duration) confine it within the scenario. ``peers``: hit the rows of the
-    other servers of the service instead.
+    ``share`` is the part of the touched rows that it hits, drawn anew for each row. It begins ``delay_s``
+    after the onset or at the fraction ``since`` of the duration, and ends at the fraction ``until``.
+    ``peers``: it hits the rows of the service's other servers instead.
     """
 
     table: TableName
@@ -32,6 +32,7 @@ class Effect:
     by: Strength | str | bool
     share: Strength = 1.0
     delay_s: float = 0.0
+    since: float = 0.0
     until: float = 1.0
     peers: bool = False
 
@@ -58,17 +59,25 @@ def put(table: TableName, column: str, value: Strength | str | bool, **more: Any
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """More requests: the arrivals of the place times ``factor`` (from one tenant, if the place is one)."""
+    """More requests: the arrivals of the place times ``factor`` (of one tenant, if the place is one).
+
+    ``hump``: they swell and subside. ``served``: capacity grows with them, so nobody waits longer.
+    """
 
     factor: Strength
     hump: bool = False
+    served: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A share of the place's requests, answered elsewhere."""
+    """A share of requests answered elsewhere.
 
-    to: Literal["long_context", "two", "spare"]
+    ``long_context``, ``spare``: the place's requests, by such servers. ``here``: the other servers' requests,
+    by the place's. ``away``: the place's requests, by the others.
+    """
+
+    to: Literal["long_context", "spare", "here", "away"]
     share: Strength
 
 
@@ -113,6 +122,7 @@ class Scenario:
             service.
         period_s: of an intermittent one, with ``on_s`` of it struck.
         parts: (scenario, delay in s) for one that is several at once.
+        replay_s: the last so many seconds of every topic are delivered once more at the onset.
     """
 
     id: str
@@ -139,6 +149,7 @@ class Scenario:
     surge: Surge | None = None
     move: Move | None = None
     parts: tuple[tuple[str, float], ...] = ()
+    replay_s: float = 0.0
 
 
 def strength(value: Strength | str | bool, magnitude: int) -> Any:

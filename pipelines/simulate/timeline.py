@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.errors import UsageError
 from pipelines.simulate.arrays import Floats
-from pipelines.simulate.episodes import Episode
+from pipelines.simulate.episodes import Episode, Place
 from pipelines.simulate.labels import MAGNITUDES, Label
 from pipelines.simulate.places import locate, others
 from pipelines.simulate.scenario import Scenario
@@ -73,12 +73,13 @@ def schedule(orders: Sequence[Order], seed: int) -> tuple[list[Episode], int]:
     for order in orders:
         whole = order.scenario
         parts = [(CATALOGUE[name], delay) for name, delay in whole.parts] or [(whole, 0.0)]
-        last = clock
+        last, taken = clock, list[Place]()
         for scenario, delay in parts:
             number = len(episodes)
             onset = np.floor(clock + delay + stream(seed, "onset", number).uniform(0, 300))
             end = onset + (order.duration_s or scenario.duration_s)
-            place = locate(scenario, stream(seed, "place", number))
+            place = locate(scenario, stream(seed, "place", number), taken)
+            taken.append(place)
             share = order.share if order.share is not None else _at(scenario.share, order.magnitude)
             episodes.append(
                 Episode(scenario, whole.id, number, order.magnitude, share, onset, end, place, seed)

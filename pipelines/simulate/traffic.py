@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from pipelines.simulate.arrays import Floats
 from pipelines.simulate.episodes import SERVERS, Episode
-from pipelines.simulate.fleet import LONG_PROMPT_TOKENS, SERVICES, Service
+from pipelines.simulate.fleet import EMBEDDER, LONG_PROMPT_TOKENS, SERVICES, Service
 from pipelines.simulate.streams import stream
 from pipelines.simulate.tables import Table, Words
 from pipelines.simulate.traces import TRACES, tokens_at
@@ -201,3 +201,4 @@ def _outputs(service: Service, table: Table, draw: np.random.Generator, words: W
     for column in ("prompt_shift", "output_shift", "output_outlier", "output_collapse", "other_prompt"):
         table[column] = np.zeros(count)
     table["output_spread"] = np.ones(count)
+    table["embedder_version"] = np.full(count, words.code("embedder_version", EMBEDDER))

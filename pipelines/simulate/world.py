@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.simulate import machines, outcome
 from pipelines.simulate.arrays import Bools, Floats, Ints
 from pipelines.simulate.embedder import embed
-from pipelines.simulate.episodes import SERVERS, Episode, affect, apply, move_target
+from pipelines.simulate.episodes import SERVERS, Episode, affect, apply, move
 from pipelines.simulate.fleet import SERVICES, Service
 from pipelines.simulate.samples import Samples
 from pipelines.simulate.tables import Table, Words, concat, take
@@ -28,6 +28,21 @@ class World:
     metrics: Table
     words: Words
     harmed: list[Floats]
+
+    def replay(self, episode: Episode) -> None:
+        """Deliver the last of every topic once more, within a minute, where the episode says so."""
+        back_s = episode.scenario.replay_s
+        if not back_s:
+            return
+        for form in ("requests", "embeddings", "gpu", "metrics"):
+            table: Table = getattr(self, form)
+            arrival = cast(Floats, table["arrival"])
+            again = take(table, (arrival >= episode.onset_s - back_s) & (arrival < episode.onset_s))
+            again["arrival"] = (
+                episode.onset_s + (cast(Floats, again["arrival"]) - episode.onset_s + back_s) * 60 / back_s
+            )
+            both = concat([table, again])
+            setattr(self, form, take(both, np.argsort(cast(Floats, both["arrival"]), kind="stable")))
 
 
 def build(clock: Clock, seed: int, episodes: list[Episode]) -> World:
@@ -98,13 +113,7 @@ def _strike(
         if episode not in mine:
             continue
         struck = episode.strike(table, words)
-        move = episode.scenario.move
-        if move is not None:
-            part = episode.random("moved").random(struck.size) < episode.value(move.share)
-            rows = np.flatnonzero(struck & part)
-            table["server"][rows] = move_target(episode, rows)
-            if move.to == "long_context":
-                table["route"][rows] = words.code("route", "long")
+        struck = move(episode, table, words, struck)
         for place, effect in enumerate(episode.scenario.effects):
             if effect.table == "requests":
                 apply(effect, place, episode, table, words, struck)

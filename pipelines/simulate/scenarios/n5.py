@@ -1,0 +1,14 @@
+"""N5: a product launch: legitimate growth, with capacity added as it comes."""
+
+from pipelines.simulate.scenario import Move, Scenario, Surge
+
+SCENARIO = Scenario(
+    id="N5",
+    title="Launch with gradual growth",
+    truth=None,
+    duration_s=6 * 3600,
+    shape="ramp",
+    ramp_s=6 * 3600,
+    surge=Surge((1.5, 2.0, 3.0), served=True),
+    move=Move("spare", 0.2),
+)
