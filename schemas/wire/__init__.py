@@ -59,7 +59,7 @@ def _from_json(topic: str, source: JsonRows, broker_time_ms: int | None, ahead_s
     draft = source.draft()
     chunks = draft.chunks(topic, broker_time_ms, ahead_s)
     if not source.bad and not draft.refused:
-        return Decoded(tuple(chunks), (), dict(draft.ignored_by_name()), dict(source.unknown))
+        return Decoded(tuple(chunks), (), draft.ignored_by_name(), dict(source.unknown))
     rows = source.rows()
     found = {int(draft.row[index]): finding for index, finding in draft.refused.items()}
     found |= {row: (reason, detail) for row, reason, detail in source.bad}
@@ -67,7 +67,7 @@ def _from_json(topic: str, source: JsonRows, broker_time_ms: int | None, ahead_s
         refusal(reason, detail, rows[row], keep=reason not in ("not_json", "text_field"))
         for row, (reason, detail) in sorted(found.items())
     )
-    return Decoded(tuple(chunks), refused, dict(draft.ignored_by_name()), dict(source.unknown))
+    return Decoded(tuple(chunks), refused, draft.ignored_by_name(), dict(source.unknown))
 
 
 def _from_arrow(
@@ -80,7 +80,7 @@ def _from_arrow(
     account: Refusal | None = None
     for draft in source.drafts():
         chunks += draft.chunks(topic, broker_time_ms, ahead_s)
-        ignored += draft.ignored_by_name()
+        ignored.update(draft.ignored_by_name())
         for index, (reason, detail) in sorted(draft.refused.items()):
             account = account or refusal(reason, "", value)
             where = f"row {draft.row[index]}: {detail}"

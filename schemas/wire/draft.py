@@ -54,9 +54,9 @@ class Draft:
             if index not in self.refused:
                 self.ignored[index] = name
 
-    def ignored_by_name(self) -> Counter[str]:
+    def ignored_by_name(self) -> dict[str, int]:
         """How many rows are ignored, by name."""
-        return Counter(self.ignored.values())
+        return dict(Counter(self.ignored.values())) if self.ignored else {}
 
     def chunks(self, topic: str, broker_time_ms: int | None, ahead_s: float) -> list[Chunk]:
         """Make the last checks and the chunks of what is left."""

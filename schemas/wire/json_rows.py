@@ -4,6 +4,7 @@ The first way decodes straight into structs that forbid unknown fields: no text 
 needs to be walked. Whatever it stumbles over is settled by the second way, which gives each row its reason.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ class JsonRows:
         try:
             rows = wire.array.decode(self.body) if self.body[:1] == b"[" else wire.row.decode_lines(self.body)
             return draft_of(self.form, rows, np.arange(len(rows), dtype=np.int32))
-        except (ValueError, OverflowError, RecursionError):
+        except (ValueError, OverflowError, RecursionError, struct.error):
             return self._row_by_row()
 
     def rows(self) -> list[bytes]:
@@ -228,6 +229,12 @@ def _single(value: str) -> pa.DictionaryArray:
 _ZERO = pa.array([0], pa.int32())
 
 
+def _number(values: tuple[Any, ...], kind: pa.DataType, code: str) -> pa.Array:
+    if len(values) == 1:  # a record of one object: several times as fast as the general way
+        return pa.Array.from_buffers(kind, 1, [None, pa.py_buffer(struct.pack(code, values[0]))], 0)
+    return pa.array(values, kind)
+
+
 def _text(values: tuple[Any, ...]) -> pa.Array:
     if len(values) == 1:
         return _single(values[0])
@@ -235,9 +242,10 @@ def _text(values: tuple[Any, ...]) -> pa.Array:
 
 
 def _time(values: tuple[Any, ...]) -> pa.Array:
-    return pa.array(
-        [(value - _EPOCH) // _MILLISECOND if isinstance(value, datetime) else value for value in values],
+    return _number(
+        tuple((value - _EPOCH) // _MILLISECOND if isinstance(value, datetime) else value for value in values),
         pa.int64(),
+        "<q",
     )
 
 
@@ -254,8 +262,8 @@ _BUILD: dict[str, Callable[[tuple[Any, ...]], pa.Array]] = {
     "time": _time,
     "text": _text,
     "choice": _text,
-    "int": lambda values: pa.array(values, pa.int64()),
-    "float": lambda values: pa.array(values, pa.float64()),
+    "int": lambda values: _number(values, pa.int64(), "<q"),
+    "float": lambda values: _number(values, pa.float64(), "<d"),
     "bool": lambda values: pa.array(values, pa.bool_()),
     "texts": lambda values: pa.array(values, pa.list_(pa.utf8())),
     "shares": _shares,

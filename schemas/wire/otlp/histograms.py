@@ -1,5 +1,6 @@
 """OTLP histogram points as bounds and counts: bucket i holds values in (bounds[i-1], bounds[i]]."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +24,23 @@ def explicit(point: Any, factor: float) -> Buckets:
     Raises:
         Refused: Bounds and counts do not fit each other.
     """
-    counts = list(point.bucket_counts) or [point.count]
-    bounds = np.array(point.explicit_bounds if len(point.bucket_counts) else [], np.float64) * factor
+    counts = list(point.bucket_counts)
+    if not counts:
+        return _checked([], [point.count], point.count)
+    bounds = _ascending(tuple(point.explicit_bounds), factor)
     if len(counts) != len(bounds) + 1 or len(counts) > _MOST:
         raise Refused("bad_histogram", "bucket counts do not fit the bounds")
+    return _checked(bounds, counts, point.count)
+
+
+@lru_cache(maxsize=256)
+def _ascending(given: tuple[float, ...], factor: float) -> list[float]:
+    """Bounds in the signal's unit; an exporter sends the same ones again and again."""
+    bounds = np.array(given, np.float64) * factor
     if not np.isfinite(bounds).all() or (np.diff(bounds) <= 0).any():
         raise Refused("bad_histogram", "bounds do not ascend")
-    return _checked(bounds.tolist(), counts, point.count)
+    held: list[float] = bounds.tolist()
+    return held
 
 
 def exponential(point: Any, factor: float) -> Buckets:

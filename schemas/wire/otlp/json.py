@@ -21,19 +21,19 @@ class _Message(Struct, rename="camel", frozen=True, gc=False):
         return next((name for name in ONE_OF[type(self).__name__] if getattr(self, name) is not None), None)
 
 
-class ArrayValue(_Message):
+class ArrayValue(_Message, frozen=True):
     """Values of an array."""
 
     values: list["AnyValue"] = []
 
 
-class KeyValueList(_Message):
+class KeyValueList(_Message, frozen=True):
     """Entries of a nested map."""
 
     values: list["KeyValue"] = []
 
 
-class AnyValue(_Message):
+class AnyValue(_Message, frozen=True):
     """A value of one of its kinds."""
 
     string_value: str | None = None
@@ -45,33 +45,33 @@ class AnyValue(_Message):
     bytes_value: str | None = None
 
 
-class KeyValue(_Message):
+class KeyValue(_Message, frozen=True):
     """One attribute."""
 
     key: str = ""
     value: AnyValue = AnyValue()
 
 
-class Resource(_Message):
+class Resource(_Message, frozen=True):
     """Who sent it."""
 
     attributes: list[KeyValue] = []
 
 
-class Scope(_Message):
+class Scope(_Message, frozen=True):
     """Which instrumentation made it."""
 
     name: str = ""
     attributes: list[KeyValue] = []
 
 
-class Exemplar(_Message):
+class Exemplar(_Message, frozen=True):
     """One measurement behind a point: only its attributes matter here."""
 
     filtered_attributes: list[KeyValue] = []
 
 
-class _Point(_Message):
+class _Point(_Message, frozen=True):
     attributes: list[KeyValue] = []
     start_time_unix_nano: int = 0
     time_unix_nano: int = 0
@@ -79,14 +79,14 @@ class _Point(_Message):
     exemplars: list[Exemplar] = []
 
 
-class NumberDataPoint(_Point):
+class NumberDataPoint(_Point, frozen=True):
     """A point of a gauge or sum."""
 
     as_double: float | None = None
     as_int: int | None = None
 
 
-class HistogramDataPoint(_Point):
+class HistogramDataPoint(_Point, frozen=True):
     """A point of an explicit histogram."""
 
     count: int = 0
@@ -95,14 +95,14 @@ class HistogramDataPoint(_Point):
     explicit_bounds: list[float] = []
 
 
-class Buckets(_Message):
+class Buckets(_Message, frozen=True):
     """One side of an exponential histogram."""
 
     offset: int = 0
     bucket_counts: list[int] = []
 
 
-class ExponentialHistogramDataPoint(_Point):
+class ExponentialHistogramDataPoint(_Point, frozen=True):
     """A point of an exponential histogram."""
 
     count: int = 0
@@ -113,7 +113,7 @@ class ExponentialHistogramDataPoint(_Point):
     negative: Buckets = Buckets()
 
 
-class Points(_Message):
+class Points(_Message, frozen=True):
     """A gauge, a sum or a histogram: its points, and how they relate to time."""
 
     data_points: list[Raw] = []
@@ -121,7 +121,7 @@ class Points(_Message):
     is_monotonic: bool = False
 
 
-class Metric(_Message):
+class Metric(_Message, frozen=True):
     """A metric and its one kind of data."""
 
     name: str = ""
@@ -134,39 +134,39 @@ class Metric(_Message):
     summary: Points | None = None
 
 
-class ScopeMetrics(_Message):
+class ScopeMetrics(_Message, frozen=True):
     """Metrics of one scope."""
 
     scope: Scope = Scope()
     metrics: list[Metric] = []
 
 
-class ResourceMetrics(_Message):
+class ResourceMetrics(_Message, frozen=True):
     """Metrics of one resource."""
 
     resource: Resource = Resource()
     scope_metrics: list[ScopeMetrics] = []
 
 
-class MetricsRequest(_Message):
+class MetricsRequest(_Message, frozen=True):
     """``ExportMetricsServiceRequest``."""
 
     resource_metrics: list[ResourceMetrics] = []
 
 
-class Status(_Message):
+class Status(_Message, frozen=True):
     """How a span ended."""
 
     code: int | str = 0
 
 
-class SpanPart(_Message):
+class SpanPart(_Message, frozen=True):
     """A span's event or link: only its attributes matter here."""
 
     attributes: list[KeyValue] = []
 
 
-class Span(_Message):
+class Span(_Message, frozen=True):
     """One span."""
 
     trace_id: str = ""
@@ -180,21 +180,21 @@ class Span(_Message):
     status: Status = Status()
 
 
-class ScopeSpans(_Message):
+class ScopeSpans(_Message, frozen=True):
     """Spans of one scope."""
 
     scope: Scope = Scope()
     spans: list[Raw] = []
 
 
-class ResourceSpans(_Message):
+class ResourceSpans(_Message, frozen=True):
     """Spans of one resource."""
 
     resource: Resource = Resource()
     scope_spans: list[ScopeSpans] = []
 
 
-class TraceRequest(_Message):
+class TraceRequest(_Message, frozen=True):
     """``ExportTraceServiceRequest``."""
 
     resource_spans: list[ResourceSpans] = []

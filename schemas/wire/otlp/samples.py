@@ -90,7 +90,8 @@ class Samples:
             account = refusal(reason, detail, bytes_of(self.messages[index]))
             self.refused.append((self.row[index], account))
         ordered = tuple(account for _, account in sorted(self.refused, key=lambda entry: entry[0]))
-        return Decoded(tuple(chunks), ordered, dict(self.ignored + draft.ignored_by_name()))
+        self.ignored.update(draft.ignored_by_name())
+        return Decoded(tuple(chunks), ordered, dict(self.ignored))
 
 
 def bytes_of(message: Any) -> bytes:
