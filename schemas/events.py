@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 from cloudevents.core.bindings import kafka
+from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from msgspec import Meta, Struct
@@ -171,7 +172,10 @@ def parse_anomaly(
         msgspec.ValidationError: the body is not an anomaly event's.
         ValueError: this is no CloudEvent.
     """
-    event = kafka.from_kafka(kafka.KafkaMessage(dict(headers), None, value), JSONFormat())
+    try:
+        event = kafka.from_kafka(kafka.KafkaMessage(dict(headers), None, value), JSONFormat())
+    except (CloudEventValidationError, AttributeError, TypeError) as error:
+        raise ValueError(f"no CloudEvent: {error}") from error
     body = msgspec.convert(event.get_data(), AnomalyBody)
     tags = body.resource | body.attributes
     identity = {_FIELD[name]: tag for name, tag in tags.items() if name in _FIELD}
@@ -201,13 +205,11 @@ def _body(kind: type[Struct], output: Struct, times: tuple[str, ...], **given: A
     values = {name: getattr(output, name) for name in output.__struct_fields__}
     values |= {name: None if values[name] is None else rfc3339(values[name]) for name in times}
     values |= given
-    body = kind(**{name: _finite(values[name]) for name in kind.__struct_fields__})
-    plain: dict[str, Any] = msgspec.to_builtins(body)
-    return plain
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    # by way of JSON: tuples become lists, and what is not finite null
+    body: dict[str, Any] = msgspec.json.decode(
+        msgspec.json.encode({name: values[name] for name in kind.__struct_fields__})
+    )
+    return body
 
 
 def _cloudevent(output: AnomalyEvent | Incident, pipeline: str) -> CloudEvent:
