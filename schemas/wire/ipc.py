@@ -103,3 +103,10 @@ def _i32(data: memoryview, position: int) -> int:
 def _i64(data: memoryview, position: int) -> int:
     value: int = struct.unpack_from("<q", data, position)[0]
     return value
+
+
+def dictionary_of(metadata: memoryview) -> tuple[int, bool]:
+    """Which dictionary a message is of, and whether it adds to the one before instead of replacing it."""
+    header = _follow(metadata, _field(metadata, _u32(metadata, 0), 2))
+    number, delta = _field(metadata, header, 0), _field(metadata, header, 2)
+    return (_i64(metadata, number) if number else 0), bool(delta and metadata[delta])
