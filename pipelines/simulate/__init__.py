@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.simulate.changes import innocent, of_episode
 from pipelines.simulate.labels import Label, read_labels, write_labels
-from pipelines.simulate.timeline import label, parse_all, schedule
+from pipelines.simulate.timeline import QUIET_S, WARM_UP_S, label, parse_all, schedule
 from pipelines.simulate.traffic import Clock
 from pipelines.simulate.world import build
 from pipelines.simulate.writing import Format, write_records, write_samples
@@ -30,6 +30,8 @@ def simulate(
     format: Format = "ndjson",
     twin: bool = False,
     progress: Progress | None = None,
+    warm_up_s: float = WARM_UP_S,
+    quiet_s: float = QUIET_S,
 ) -> list[Label]:
     """Simulate one timeline into files, scenarios one after another with quiet between.
 
@@ -42,6 +44,8 @@ def simulate(
         format: ``ndjson`` or ``arrow``.
         twin: leave out the faults (and their labels), keep the controls and all else as it is.
         progress: told what comes next and the part done, 0 to 1.
+        warm_up_s: time before the first scenario, in which baselines are learnt.
+        quiet_s: time after each scenario.
 
     Returns:
         The labels, as written.
@@ -50,7 +54,7 @@ def simulate(
         UsageError: a scenario or option that there is none of.
     """
     tell = progress or (lambda text, part: None)
-    episodes, seconds = schedule(parse_all(scenarios), seed)
+    episodes, seconds = schedule(parse_all(scenarios), seed, warm_up_s=warm_up_s, quiet_s=quiet_s)
     if twin:
         episodes = [episode for episode in episodes if episode.scenario.truth is None]
     tell("simulating traffic", 0.0)

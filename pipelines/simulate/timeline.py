@@ -62,14 +62,16 @@ def parse_all(names: Sequence[str]) -> list[Order]:
     return [order for name in listed for order in (map(parse, CATALOGUE) if name == "all" else [parse(name)])]
 
 
-def schedule(orders: Sequence[Order], seed: int) -> tuple[list[Episode], int]:
-    """Put scenarios on the timeline.
+def schedule(
+    orders: Sequence[Order], seed: int, *, warm_up_s: float = WARM_UP_S, quiet_s: float = QUIET_S
+) -> tuple[list[Episode], int]:
+    """Put scenarios on the timeline, after ``warm_up_s`` without any, with ``quiet_s`` after each.
 
     Returns:
         The episodes, in order, and the timeline's length in seconds.
     """
     episodes: list[Episode] = []
-    clock = WARM_UP_S
+    clock = warm_up_s
     for order in orders:
         whole = order.scenario
         parts = [(CATALOGUE[name], delay) for name, delay in whole.parts] or [(whole, 0.0)]
@@ -85,7 +87,7 @@ def schedule(orders: Sequence[Order], seed: int) -> tuple[list[Episode], int]:
                 Episode(scenario, whole.id, number, order.magnitude, share, onset, end, place, seed)
             )
             last = max(last, end)
-        clock = last + QUIET_S
+        clock = last + quiet_s
     return episodes, int(clock)
 
 
