@@ -68,6 +68,12 @@ class Clock:
             self.time_ms = max(min(times), self.time_ms) if self.time_ms is not None else min(times)
         return self.time_ms
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether every known partition was heard and read to its end: the end of input."""
+        heard = [self._partitions.get(name) for name in self._known]
+        return bool(heard) and all(each is not None and each.state == "exhausted" for each in heard)
+
     def snapshot(self) -> dict[str, Any]:
         """Plain values, for the state codec."""
         return {
