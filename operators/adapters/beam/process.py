@@ -1,0 +1,52 @@
+"""What the stages of one job share within one process: live shards, the will to stop, and the first failure.
+
+Beam pickles DoFns and may run many copies of one; this is found by the job's id. Nothing here is state that
+must survive: a shard that is not here is restored from Beam's state.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.adapters.acknowledge import Acknowledgements
+from operators.shard import Shard
+
+
+@dataclass
+class Live:
+    """A shard in memory, the stamp of the Beam state it equals, and how much that state has grown."""
+
+    shard: Shard
+    stamp: bytes
+    snapshot_bytes: int = 0
+    log_bytes: int = 0
+    log_count: int = 0
+    done_to: int | None = None
+
+
+@dataclass
+class Process:
+    """Everything of one job in this process."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    acknowledgements: Acknowledgements | None = None
+    failure: BaseException | None = None
+    outputs: Any = None
+    shards: dict[int, Live] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_processes: dict[str, Process] = {}
+_lock = threading.Lock()
+
+
+def process(job_id: str) -> Process:
+    """The job's shared part of this process, made on first use."""
+    with _lock:
+        return _processes.setdefault(job_id, Process())
+
+
+def forget(job_id: str) -> None:
+    """Drop what a job that is over left behind."""
+    with _lock:
+        _processes.pop(job_id, None)

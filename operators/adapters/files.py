@@ -1,0 +1,87 @@
+"""A folder of recorded telemetry as a source (DESIGN 3 file layout): read to its end, or followed."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from operators.adapters.source import Batch, Partition, SourceError
+from operators.intake import SourceRecord
+from operators.sources.files import FilePartition, partitions
+
+#: Records of one poll: large enough that a fold is worth it, small enough that partitions stay in step.
+MAX_RECORDS = 500
+LOOK_AGAIN_S = 1.0
+
+
+class FileSource:
+    """Partitions of one folder. With ``follow`` a partition's end is looked at again every second."""
+
+    def __init__(self, root: Path, *, follow: bool) -> None:
+        if not root.is_dir():
+            raise SourceError(f"{root} is no folder; it holds one folder per topic")
+        self._root = root
+        self._follow = follow
+        self._files: dict[str, FilePartition] = {}
+        self._offsets: dict[str, int] = {}
+        self._open: dict[str, Iterator[list[SourceRecord]]] = {}
+        self._at_end: set[str] = set()
+        self._again_s: dict[str, float] = {}
+
+    def partitions(self) -> Sequence[Partition]:
+        """Every partition in the folder now."""
+        for part in partitions(self._root):
+            if part.name not in self._files:
+                self._files[part.name] = part
+                self._offsets.setdefault(part.name, 0)
+        return [Partition(part.topic, name) for name, part in self._files.items()]
+
+    def seek(self, positions: Mapping[str, int]) -> None:
+        """Read on from these record indices."""
+        for name, offset in positions.items():
+            self._offsets[name] = offset
+            self._open.pop(name, None)
+            self._at_end.discard(name)
+
+    def poll(self, ready: Sequence[str], timeout_s: float) -> Sequence[Batch]:
+        """The next records of the lowest partition that has any."""
+        now = time.monotonic()
+        for name in ready:
+            if name in self._at_end and (not self._follow or now < self._again_s[name]):
+                continue
+            records = self._next(name)
+            if records:
+                self._offsets[name] = records[-1].offset + 1
+                return [Batch(name, records, self._offsets[name])]
+        if self._follow:
+            time.sleep(timeout_s)
+        return []
+
+    def at_end(self, partition: str) -> bool:
+        """Whether nothing is left to read now."""
+        return partition in self._at_end
+
+    def ended(self, partition: str) -> bool:
+        """Whether nothing is left to read now; files are not waited for in a run until the end."""
+        return partition in self._at_end
+
+    def commit(self, positions: Mapping[str, int]) -> None:
+        """Nothing: where a folder was left is kept in the reader's snapshot alone."""
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._open.clear()
+
+    def _next(self, name: str) -> list[SourceRecord]:
+        try:
+            if name not in self._open:
+                self._open[name] = iter(self._files[name].read(self._offsets[name], MAX_RECORDS))
+            records = next(self._open[name], None)
+        except OSError as problem:
+            raise SourceError(f"{name}: {problem}") from problem
+        if records is None:
+            self._at_end.add(name)
+            self._again_s[name] = time.monotonic() + LOOK_AGAIN_S
+            del self._open[name]
+            return []
+        self._at_end.discard(name)
+        return records

@@ -1,0 +1,112 @@
+"""Kafka's topics as a source. Partitions are assigned by hand: the engine's state says who reads what."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from operators.adapters.kafka.client import KafkaClient, KafkaOptions, TopicPartition, connect
+from operators.adapters.source import Batch, Partition, SourceError
+
+#: How often end offsets (and so whether the broker answers) are asked for, and new partitions looked for.
+ASK_EVERY_S = 2.0
+DISCOVER_EVERY_S = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class KafkaSource:
+    """The partitions of the given topics.
+
+    Args:
+        options: how the broker is reached.
+        topics: canonical topic names; those that do not exist are waited for.
+        client: name of the client library.
+        part: ``(index, of)``: only every ``of``-th partition, for readers that share the topics.
+        clock: monotonic wall clock in seconds.
+    """
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        topics: Sequence[str],
+        *,
+        client: str = "kafka-python",
+        part: tuple[int, int] = (0, 1),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client: KafkaClient = connect(client, options)
+        self._topics = tuple(topics)
+        self._part = part
+        self._clock = clock
+        self._assigned: dict[str, TopicPartition] = {}
+        self._ends_at_start: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        self._asked_s = self._discovered_s = float("-inf")
+
+    def partitions(self) -> Sequence[Partition]:
+        """Every partition of the topics now; asked of the broker at most every half minute."""
+        now = self._clock()
+        if now - self._discovered_s >= DISCOVER_EVERY_S:
+            self._discovered_s = now
+            index, of = self._part
+            mine = self._client.partitions(self._topics)[index::of]
+            fresh = {f"{topic}/{number}": (topic, number) for topic, number in mine}
+            if fresh.keys() - self._assigned.keys():
+                self._assign(fresh | self._assigned)
+        return [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
+
+    def seek(self, positions: Mapping[str, int]) -> None:
+        """Read on from these offsets."""
+        self._assign(self._assigned, positions)
+
+    def poll(self, ready: Sequence[str], timeout_s: float) -> Sequence[Batch]:
+        """Whatever the broker has for the ready partitions; the others are paused."""
+        paused = [partition for name, partition in self._assigned.items() if name not in set(ready)]
+        found = self._client.poll(paused, timeout_s)
+        names = {partition: name for name, partition in self._assigned.items()}
+        return [
+            Batch(names[key], records, records[-1].offset + 1) for key, records in found.items() if records
+        ]
+
+    def at_end(self, partition: str) -> bool:
+        """Whether the position is at the log's end; False also while the broker does not answer."""
+        self._ask()
+        end = self._ends.get(partition)
+        return end is not None and self._client.position(self._assigned[partition]) >= end
+
+    def ended(self, partition: str) -> bool:
+        """Whether all that was there at the start is read."""
+        return self._client.position(self._assigned[partition]) >= self._ends_at_start[partition]
+
+    def commit(self, positions: Mapping[str, int]) -> None:
+        """Commit next offsets for the consumer group."""
+        mine = {self._assigned[name]: offset for name, offset in positions.items() if name in self._assigned}
+        if mine:
+            self._client.commit(mine)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.close()
+
+    def _assign(
+        self, partitions: Mapping[str, TopicPartition], positions: Mapping[str, int] | None = None
+    ) -> None:
+        known = {name: self._client.position(where) for name, where in self._assigned.items()}
+        wanted = known | dict(positions or {})
+        self._client.assign({where: wanted.get(name) for name, where in partitions.items()})
+        fresh = [where for name, where in partitions.items() if name not in self._ends_at_start]
+        ends = self._client.ends(fresh) if fresh else {}
+        self._ends_at_start |= {f"{topic}/{number}": end for (topic, number), end in ends.items()}
+        self._assigned = dict(partitions)
+
+    def _ask(self) -> None:
+        now = self._clock()
+        if now - self._asked_s < ASK_EVERY_S:
+            return
+        self._asked_s = now
+        try:
+            ends = self._client.ends(list(self._assigned.values()))
+            self._ends = {f"{topic}/{number}": end for (topic, number), end in ends.items()}
+        except SourceError as problem:
+            self._ends = {}
+            log.warning("%s", problem)

@@ -1,0 +1,183 @@
+"""Reads the partitions of one source in step, each through its own `Intake`.
+
+The partition whose time is lowest is read next and none runs far ahead of it, so that few buckets are open at
+once however unlike the topics are. A partition that falls quiet leaves as ``idle``, one that is read to its
+end as ``exhausted``. Wall clock is passed in and decides idleness alone (DESIGN 4).
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+from operators.adapters.source import Partition, Source
+from operators.intake import Delivery, Intake
+from operators.message import PartitionState
+from operators.settings import Settings
+
+#: How far, in event time, a partition may be read ahead of the lowest one.
+AHEAD_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One delivery of one partition, and the offset behind it."""
+
+    partition: str
+    delivery: Delivery
+    next_offset: int
+    last_bucket: int | None
+
+
+class _Place(Struct, frozen=True):
+    """What of one partition goes into a snapshot."""
+
+    offset: int
+    intake: bytes
+
+
+class _Lane:
+    """One partition: its intake, where it stands, and for how long its time has not risen (wall seconds)."""
+
+    def __init__(self, partition: Partition, intake: Intake) -> None:
+        self.partition = partition
+        self.intake = intake
+        self.quiet_s = 0.0
+
+    @property
+    def time_ms(self) -> int | None:
+        return self.intake.time_ms
+
+    @property
+    def active(self) -> bool:
+        return self.intake.state == "active"
+
+    @property
+    def exhausted(self) -> bool:
+        return self.intake.state == "exhausted"
+
+
+class Reader:
+    """All partitions of one source: poll, intake, idleness, and one snapshot over them."""
+
+    def __init__(self, source: Source, settings: Settings, *, until_end: bool) -> None:
+        self._source = source
+        self._settings = settings
+        self._until_end = until_end
+        self._lanes: dict[str, _Lane] = {}
+        self._polled_s: float | None = None
+        self.quiet_s = 0.0
+        self.discover()
+
+    def discover(self) -> None:
+        """Take in partitions that were not there before, and tell every intake of all of them."""
+        for partition in self._source.partitions():
+            if partition.name not in self._lanes:
+                intake = Intake(partition.topic, partition.name, self._settings)
+                self._lanes[partition.name] = _Lane(partition, intake)
+        names = tuple(sorted(self._lanes))
+        for lane in self._lanes.values():
+            lane.intake.partitions = names
+
+    @property
+    def finished(self) -> bool:
+        """Whether every partition is exhausted; never without an end."""
+        return self._until_end and all(lane.exhausted for lane in self._lanes.values())
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The next offset of each partition."""
+        return {name: lane.intake.next_offset for name, lane in self._lanes.items()}
+
+    @property
+    def time_ms(self) -> int | None:
+        """The lowest time of a partition that still counts; None while none has one."""
+        times = [lane.time_ms for lane in self._lanes.values() if lane.active]
+        return min((time for time in times if time is not None), default=None)
+
+    @staticmethod
+    def positions_of(snapshot: bytes) -> dict[str, int]:
+        """The next offset of each partition in a snapshot."""
+        places = msgspec.msgpack.decode(snapshot, type=dict[str, _Place])
+        return {name: place.offset for name, place in places.items()}
+
+    def step(self, now_s: float, timeout_s: float = 0.5) -> list[Step]:
+        """Poll once and hand out what came of it; ``now_s`` is a monotonic wall clock."""
+        ready = self._ready()
+        batches = self._source.poll(ready, timeout_s) if ready else []
+        elapsed = max(0.0, now_s - self._polled_s) if self._polled_s is not None else 0.0
+        self._polled_s = now_s
+        steps: list[Step] = []
+        rose: set[str] = set()
+        read = {batch.partition for batch in batches}
+        for batch in batches:
+            lane = self._lanes[batch.partition]
+            before = lane.time_ms
+            delivery = lane.intake.take(batch.records)
+            steps.append(Step(batch.partition, delivery, batch.next_offset, _last_bucket(delivery)))
+            if lane.time_ms != before:
+                lane.quiet_s = 0.0
+                rose.add(batch.partition)
+        self.quiet_s = 0.0 if rose else self.quiet_s + elapsed
+        for name, lane in self._lanes.items():
+            if lane.exhausted or name in rose:
+                continue
+            if self._until_end and self._source.ended(name):
+                steps.append(self._change(lane, "exhausted"))
+                continue
+            if name in read or self._source.at_end(name):
+                lane.quiet_s += elapsed
+            if lane.active and lane.quiet_s > self._settings.windows.idle_s:
+                steps.append(self._change(lane, "idle"))
+        return steps
+
+    def commit(self, positions: dict[str, int]) -> None:
+        """Tell the source what is done with."""
+        if positions:
+            self._source.commit(positions)
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._source.close()
+
+    def snapshot(self) -> bytes:
+        """Offsets and intakes of all partitions; the same bytes for the same state."""
+        places = {
+            name: _Place(lane.intake.next_offset, lane.intake.snapshot())
+            for name, lane in sorted(self._lanes.items())
+        }
+        return msgspec.msgpack.encode(places)
+
+    @classmethod
+    def restore(cls, data: bytes, source: Source, settings: Settings, *, until_end: bool) -> Self:
+        """The reader as it was; partitions that appeared since start at their beginning."""
+        reader = cls(source, settings, until_end=until_end)
+        places = msgspec.msgpack.decode(data, type=dict[str, _Place])
+        for name, place in places.items():
+            lane = reader._lanes.get(name)
+            if lane is not None:
+                lane.intake = Intake.restore(place.intake, settings)
+        reader.discover()
+        source.seek({name: place.offset for name, place in places.items() if name in reader._lanes})
+        return reader
+
+    def _ready(self) -> list[str]:
+        """Partitions to read now, lowest time first; none that is far ahead of the lowest."""
+        lanes = [lane for lane in self._lanes.values() if not lane.exhausted]
+        lanes.sort(key=lambda lane: (lane.time_ms is not None, lane.time_ms or 0, lane.partition.name))
+        lowest = next((lane.time_ms for lane in lanes if lane.active and lane.time_ms is not None), 0)
+        limit = lowest + AHEAD_MS
+        return [lane.partition.name for lane in lanes if lane.time_ms is None or lane.time_ms <= limit]
+
+    def _change(self, lane: _Lane, state: PartitionState) -> Step:
+        delivery = lane.intake.state_change(state)
+        return Step(lane.partition.name, delivery, lane.intake.next_offset, None)
+
+
+def _last_bucket(delivery: Delivery) -> int | None:
+    """The latest bucket a sample of the delivery fell into: once it is closed, the delivery is done with."""
+    ledgers = (message.ledger for message in delivery.messages.values())
+    return max(
+        (bucket for ledger in ledgers for buckets in ledger.values() for bucket in buckets), default=None
+    )

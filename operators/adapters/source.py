@@ -1,0 +1,60 @@
+"""A source as the engines see it: named partitions with offsets, polled, and told what is done with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from operators.intake import SourceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One ordered run of records. ``name`` is ``topic/number``."""
+
+    topic: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one poll gave for one partition, and the offset to read next."""
+
+    partition: str
+    records: Sequence[SourceRecord]
+    next_offset: int
+
+
+class Source(Protocol):
+    """Where records come from. Errors of the broker or the file system are `SourceError`."""
+
+    def partitions(self) -> Sequence[Partition]:
+        """Every partition there is now; may grow between calls."""
+        ...
+
+    def seek(self, positions: Mapping[str, int]) -> None:
+        """Read these partitions from these offsets on; the others from where they were left, or the start."""
+        ...
+
+    def poll(self, ready: Sequence[str], timeout_s: float) -> Sequence[Batch]:
+        """Records of some of the ready partitions, which come lowest time first; empty after the timeout."""
+        ...
+
+    def at_end(self, partition: str) -> bool:
+        """Whether the position is at the end of what is there now."""
+        ...
+
+    def ended(self, partition: str) -> bool:
+        """Whether all that was there when reading began is read: the end, for a run until the end."""
+        ...
+
+    def commit(self, positions: Mapping[str, int]) -> None:
+        """Remember that everything below these offsets is done with, for a later start. May do nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+class SourceError(Exception):
+    """The source cannot be read or refuses; the message says which and why."""

@@ -1,0 +1,56 @@
+"""Correlation beside a run: every so often, and once at the end."""
+
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from operators.clickhouse import Store, StoreError
+from pipelines.correlate import correlate_once
+from pipelines.engines.outputs import Outputs
+from schemas.outputs import Incident
+
+log = logging.getLogger(__name__)
+
+
+class Correlator:
+    """Turns the store's new events into incidents, in a thread of its own.
+
+    A pass that fails is logged and made up for by the next; only the last one, `finish`, must succeed.
+    """
+
+    def __init__(self, store: Store, outputs: Outputs, interval_s: float) -> None:
+        self._store = store
+        self._outputs = outputs
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="correlate", daemon=True)
+        self.incidents: dict[str, Incident] = {}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def finish(self) -> None:
+        """The last pass; raises what it fails with."""
+        self._stop.set()
+        self._thread.join()
+        self._pass()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._pass()
+            except StoreError as problem:
+                log.warning("correlation is put off: %s", problem)
+
+    def _pass(self) -> None:
+        changed = correlate_once(self._store)
+        self.incidents |= {str(incident.incident_id): incident for incident in changed}
+        self._outputs.write_incidents(changed)

@@ -1,0 +1,144 @@
+"""The in-process loop: the whole pipeline in one thread, for backtests, tests and small deployments.
+
+What is delivered is decided here: sinks are flushed every few seconds, and only then do offsets (or, with a
+state folder, a snapshot and then offsets) advance. A sink that refuses ends the run with nothing advanced.
+"""
+
+import gc
+import logging
+import time
+import uuid
+
+from operators.adapters.accounting import lines
+from operators.adapters.acknowledge import Acknowledgements
+from operators.adapters.drive import done_to, drive, series_of
+from operators.adapters.reader import Reader, Step
+from operators.intake import Accounts
+from operators.shard import Shard
+from pipelines.engines.correlator import Correlator
+from pipelines.engines.job import Job, open_source
+from pipelines.engines.outputs import Outputs, open_store
+from pipelines.engines.report import Report, Stopwatch, Tally, make_report
+from pipelines.engines.snapshot import Snapshots
+
+log = logging.getLogger(__name__)
+
+FLUSH_EVERY_S = 5.0
+SNAPSHOT_EVERY_S = 30.0
+
+
+def run(job: Job) -> Report:
+    """Run until the input's end, or until ``job.stop`` is set."""
+    config = job.config
+    watch = Stopwatch()
+    watch.enter("open")
+    with open_store(config) as store:
+        outputs = Outputs(config, store)
+        try:
+            loop = _Loop(job, outputs)
+            try:
+                gc.freeze()
+                with Correlator(store, outputs, config.correlate_s) as correlator:
+                    watch.enter("read")
+                    loop.run()
+                    watch.enter("correlate")
+                    correlator.finish()
+                    outputs.flush()
+            finally:
+                gc.unfreeze()
+                loop.reader.close()
+        finally:
+            outputs.close()
+        watch.enter("")
+        return make_report(
+            job,
+            engine="local",
+            ending="stopped" if job.stop.is_set() else "done",
+            counts=loop.tally.corrected(lines(loop.accounts)),
+            tally=loop.tally,
+            incidents=correlator.incidents.values(),
+            series=sum(series_of(shard) for shard in loop.shards),
+            seconds=watch.seconds,
+            no_data_s=loop.no_data_s,
+        )
+
+
+class _Loop:
+    """Reader, shards and outputs, and what has been counted so far."""
+
+    def __init__(self, job: Job, outputs: Outputs) -> None:
+        settings = job.config.settings
+        self._job = job
+        self._outputs = outputs
+        self._run_id = str(uuid.uuid4())
+        self._snapshots = Snapshots(job.config) if job.config.state else None
+        self._saved_s = time.monotonic()
+        saved = self._snapshots.load() if self._snapshots else None
+        source = open_source(job)
+        if saved is None:
+            self.reader = Reader(source, settings, until_end=job.until_end)
+            self.shards = [Shard(index, settings) for index in range(settings.shards)]
+        else:
+            self.reader = Reader.restore(saved.reader, source, settings, until_end=job.until_end)
+            self.shards = [Shard.restore(data, settings) for data in saved.shards]
+        self._acknowledged = Acknowledgements(settings.shards)
+        self._revision = 0
+        self.accounts = Accounts()
+        self.tally = Tally()
+        self.no_data_s = 0.0
+        self._told_no_data = False
+
+    def run(self) -> None:
+        """Read, drive, flush, until the end or a stop."""
+        flushed = time.monotonic()
+        while not (self.reader.finished or self._job.stop.is_set()):
+            for step in self.reader.step(time.monotonic()):
+                self._take(step)
+            now = time.monotonic()
+            if now - flushed >= FLUSH_EVERY_S:
+                self._deliver()
+                flushed = now
+                self.reader.discover()
+                self._watch_quiet()
+                self._job.progress(self.reader.time_ms)
+        self._deliver(last=True)
+
+    def _take(self, step: Step) -> None:
+        self._acknowledged.read(step.partition, step.next_offset, step.last_bucket)
+        self.accounts = self.accounts + step.delivery.accounts
+        self._outputs.write_dead_letters(step.delivery.dead_letters)
+        for index, message in step.delivery.messages.items():
+            for emission in drive(self.shards[index], message):
+                self._outputs.write(emission)
+                self.tally.add(emission)
+
+    def _deliver(self, *, last: bool = False) -> None:
+        """Flush the sinks; only what they have may be left behind."""
+        self._revision += 1
+        self._outputs.write_accounts(self._run_id, self._revision, self.tally.corrected(lines(self.accounts)))
+        self._outputs.flush()
+        for shard in self.shards:
+            if (reached := done_to(shard)) is not None:
+                self._acknowledged.flushed(shard.index, reached)
+        if self._snapshots:
+            if last or time.monotonic() - self._saved_s >= SNAPSHOT_EVERY_S:
+                self._snapshots.save(self.reader, self.shards)
+                self.reader.commit(self.reader.positions)
+                self._saved_s = time.monotonic()
+        elif self.reader.finished:
+            self.reader.commit(self.reader.positions)
+        else:
+            self.reader.commit(self._acknowledged.positions())
+
+    def _watch_quiet(self) -> None:
+        """The pipeline's own ``no_data``: no partition's time has moved for as long as makes one idle."""
+        limit = self._job.config.settings.windows.idle_s
+        quiet_s = self.reader.quiet_s
+        if quiet_s > limit:
+            self.no_data_s = max(self.no_data_s, quiet_s)
+        if (quiet_s > limit) != self._told_no_data:
+            self._told_no_data = quiet_s > limit
+            if self._told_no_data:
+                log.warning("no_data: no new telemetry for %.0f s from %s", quiet_s, self._job.config.input)
+            else:
+                log.warning("telemetry comes again from %s", self._job.config.input)

@@ -1,0 +1,96 @@
+"""Where a run's outputs go: ClickHouse always, a folder or Kafka for the topics where one is named."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+
+from operators.clickhouse import Store
+from operators.dead_letters import DeadLetter
+from operators.emission import Emission
+from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
+from pipelines.config import Config, kafka_servers
+from pipelines.engines.job import kafka_options
+from schemas.outputs import Incident
+from schemas.rows import Count
+
+
+class Outputs:
+    """The sinks of one run as one; what `flush` returned from is delivered.
+
+    Args:
+        config: of the run.
+        store: open and migrated; stays with whoever opened it.
+    """
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self._tables = ClickHouseSink(store, config.settings.config_hash())
+        self._publisher = _publisher(config)
+        self._lock = Lock()  # correlation hands in incidents from a thread of its own
+
+    def write(self, emission: Emission) -> None:
+        """Take one emission."""
+        with self._lock:
+            self._tables.write(emission)
+            if self._publisher:
+                self._publisher.write(emission)
+
+    def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Take refused samples; without a folder or broker they are counted alone."""
+        if self._publisher and letters:
+            with self._lock:
+                self._publisher.write_dead_letters(letters)
+
+    def write_incidents(self, incidents: Sequence[Incident]) -> None:
+        """Take new versions of incidents; their table has them already."""
+        if self._publisher and incidents:
+            with self._lock:
+                self._publisher.write_incidents(incidents)
+
+    def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None:
+        """Take the running totals of the run."""
+        with self._lock:
+            self._tables.write_accounts(run_id, revision, counts)
+
+    def flush(self) -> None:
+        """Deliver; raises `StoreError` or `SinkError` and keeps what was not."""
+        with self._lock:
+            self._tables.flush()
+            if self._publisher:
+                self._publisher.flush()
+
+    def close(self) -> None:
+        """Let go of the topics' sink; what was not flushed is given up."""
+        if self._publisher:
+            self._publisher.close()
+
+
+def open_store(config: Config) -> Store:
+    """The configured store with its tables up to date."""
+    store = Store.open(config.clickhouse)
+    try:
+        store.migrate()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _publisher(config: Config) -> Publisher | None:
+    address = config.output
+    if not address:
+        return None
+    servers = kafka_servers(address)
+    if servers is None:
+        return FileSink(Path(address))
+    options = kafka_options(config, address)
+    given = {
+        "security_protocol": options.security_protocol,
+        "ssl_cafile": options.ssl_ca_file,
+        "ssl_certfile": options.ssl_cert_file,
+        "ssl_keyfile": options.ssl_key_file,
+        "sasl_mechanism": options.sasl_mechanism,
+        "sasl_plain_username": options.username,
+        "sasl_plain_password": options.password,
+        "api_version": options.api_version,
+    }
+    return KafkaSink(servers, {name: value for name, value in given.items() if value is not None})

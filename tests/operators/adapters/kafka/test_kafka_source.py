@@ -1,0 +1,162 @@
+"""The Kafka source against librdkafka's in-process broker."""
+
+import gc
+import time
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource
+from operators.adapters.source import SourceError
+
+# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
+pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+TOPIC = "telemetry.requests.v1"
+
+
+class Broker:
+    """librdkafka's mock: topics come with four partitions at first use."""
+
+    def __init__(self) -> None:
+        self._producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+        brokers = self._producer.list_topics(timeout=10).brokers
+        self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+
+    def send(self, values: list[bytes], partition: int = 0, topic: str = TOPIC) -> None:
+        for value in values:
+            self._producer.produce(topic, value, partition=partition, headers=[("k", b"v")], timestamp=1_000)
+        assert self._producer.flush(10) == 0
+
+
+@pytest.fixture(scope="module")
+def broker() -> Broker:
+    return Broker()
+
+
+@pytest.fixture(params=sorted(CLIENTS))
+def options(broker: Broker, request: pytest.FixtureRequest) -> Iterator[tuple[str, KafkaOptions]]:
+    group = f"{request.node.name}"
+    yield request.param, KafkaOptions(servers=broker.servers, group=group, api_version=(2, 3))
+
+
+def read(source: KafkaSource, count: int) -> dict[str, list[bytes]]:
+    names = [partition.name for partition in source.partitions()]
+    found: dict[str, list[bytes]] = {}
+    deadline = time.monotonic() + 20
+    while sum(map(len, found.values())) < count and time.monotonic() < deadline:
+        for batch in source.poll(names, 0.2):
+            found.setdefault(batch.partition, []).extend(record.value for record in batch.records)
+            assert batch.next_offset == batch.records[-1].offset + 1
+    return found
+
+
+def test_reads_every_partition_in_offset_order_to_the_end(
+    broker: Broker, options: tuple[str, KafkaOptions]
+) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.order"
+    broker.send([b"a", b"b"], 0, topic)
+    broker.send([b"c"], 2, topic)
+    source = KafkaSource(how, [topic, "not.there"], client=client)
+    try:
+        assert {partition.topic for partition in source.partitions()} == {topic}
+        found = read(source, 3)
+        assert found == {f"{topic}/0": [b"a", b"b"], f"{topic}/2": [b"c"]}
+        assert all(source.ended(partition.name) for partition in source.partitions())
+        assert all(source.at_end(partition.name) for partition in source.partitions())
+    finally:
+        source.close()
+
+
+def test_headers_and_broker_time_come_along(broker: Broker, options: tuple[str, KafkaOptions]) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.headers"
+    broker.send([b"a"], 0, topic)
+    source = KafkaSource(how, [topic], client=client)
+    try:
+        names = [partition.name for partition in source.partitions()]
+        batches = []
+        while not batches:
+            batches = list(source.poll(names, 0.2))
+        record = batches[0].records[0]
+        assert (record.broker_time_ms, record.headers) == (1_000, (("k", b"v"),))
+        assert (record.topic, record.partition, record.offset) == (topic, f"{topic}/0", 0)
+    finally:
+        source.close()
+
+
+def test_a_later_start_goes_on_where_offsets_were_committed(
+    broker: Broker, options: tuple[str, KafkaOptions]
+) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.commit"
+    broker.send([b"a", b"b", b"c"], 1, topic)
+    first = KafkaSource(how, [topic], client=client)
+    try:
+        assert read(first, 3) == {f"{topic}/1": [b"a", b"b", b"c"]}
+        first.commit({f"{topic}/1": 2})
+    finally:
+        first.close()
+    second = KafkaSource(how, [topic], client=client)
+    try:
+        assert read(second, 1) == {f"{topic}/1": [b"c"]}
+    finally:
+        second.close()
+
+
+def test_seek_wins_over_the_committed_offset(broker: Broker, options: tuple[str, KafkaOptions]) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.seek"
+    broker.send([b"a", b"b", b"c"], 0, topic)
+    source = KafkaSource(how, [topic], client=client)
+    try:
+        source.partitions()
+        source.commit({f"{topic}/0": 3})
+        source.seek({f"{topic}/0": 1})
+        assert read(source, 2) == {f"{topic}/0": [b"b", b"c"]}
+    finally:
+        source.close()
+
+
+def test_what_is_not_ready_waits(broker: Broker, options: tuple[str, KafkaOptions]) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.pause"
+    broker.send([b"a"], 0, topic)
+    broker.send([b"b"], 1, topic)
+    source = KafkaSource(how, [topic], client=client)
+    try:
+        source.partitions()
+        found = []
+        for _ in range(5):
+            found += [batch.partition for batch in source.poll([f"{topic}/1"], 0.2)]
+        assert found == [f"{topic}/1"]
+        assert not source.ended(f"{topic}/0")
+    finally:
+        source.close()
+
+
+def test_readers_share_the_partitions(broker: Broker, options: tuple[str, KafkaOptions]) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.share"
+    broker.send([b"a"], 0, topic)
+    names: list[str] = []
+    for index in range(2):
+        source = KafkaSource(how, [topic], client=client, part=(index, 2))
+        names += [partition.name for partition in source.partitions()]
+        source.close()
+    assert sorted(names) == [f"{topic}/{number}" for number in range(4)]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_that_is_not_there_is_said_so() -> None:
+    for client in CLIENTS:
+        with pytest.raises(SourceError, match=r"127\.0\.0\.1:1"):
+            KafkaSource(KafkaOptions(servers="127.0.0.1:1", bootstrap_timeout_s=0.5), [TOPIC], client=client)
+    gc.collect()  # kafka-python leaves the sockets of a failed start to the collector
+
+
+def test_options_never_show_their_secrets() -> None:
+    assert "hunter2" not in repr(KafkaOptions(servers="a:1", username="me", password="hunter2"))
