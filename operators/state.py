@@ -77,7 +77,7 @@ def unpack(kind: str, versions: frozenset[int], data: bytes) -> State:
     if header.version not in versions:
         known = ", ".join(str(version) for version in sorted(versions))
         raise StateError(
-            f"snapshot of {kind} state has version {header.version}; this version of driftline reads {known}: "
+            f"snapshot of {kind} state has version {header.version}; this driftline reads {known}: "
             "resume with the version that wrote it, or start without state"
         )
     arrays: dict[str, Array] = {}

@@ -1,10 +1,11 @@
 """Findings to episodes: pending, firing, recovering, resolved, reopened; one event per episode.
 
-Each visible change of state or severity raises the revision, and so does at most one refresh a minute of event time.
+Each visible change of state or severity raises the revision, and so does at most one refresh a minute of
+event time.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +25,8 @@ Suppress = Callable[[Slice, int, int], tuple[str, ...]]
 
 #: So many openings and closings within an hour of event time hold an episode open.
 _FLAPS, _FLAP_MS = 6, 3_600_000
+#: What alarms in this many windows is no spike.
+_LASTS = 3
 
 
 class Episode(Struct, kw_only=True):
@@ -36,6 +39,7 @@ class Episode(Struct, kw_only=True):
     onset: int
     window_end: int
     run: int = 0
+    alarms: int = 0
     revision: int = -1
     kind: AnomalyKind
     severity: Severity
@@ -163,7 +167,9 @@ class Lifecycle:
         """Take in an alarming window; whether the event is to be told."""
         first = episode.stage == "pending"
         episode.run = episode.run + 1 if first else 0
-        episode.window_end = end
+        episode.window_end, episode.alarms = end, episode.alarms + 1
+        if episode.kind == "spike" and episode.alarms >= _LASTS:
+            episode.kind = kind_of(finding, lasting=True)
         episode.score, episode.threshold, episode.p_value = finding.score, finding.threshold, finding.p_value
         episode.observed, episode.baseline = finding.observed, finding.expected
         episode.samples, episode.calibration = finding.samples, finding.calibration
@@ -233,11 +239,3 @@ class Lifecycle:
         """Take over what `snapshot` gave."""
         episodes = msgspec.msgpack.decode(data, type=list[Episode])
         self.episodes = {(episode.source, episode.key): episode for episode in episodes}
-
-
-def no_suppression(slice_: Slice, start: int, end: int) -> tuple[str, ...]:
-    """Nothing holds anything down."""
-    return ()
-
-
-Snapshot = Mapping[str, Any]

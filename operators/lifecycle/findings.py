@@ -9,7 +9,7 @@ Source = Literal["bank", "absence", "shortfall", "embedding", "clock"]
 
 
 class Finding(NamedTuple):
-    """One window of one series. ``kind``, ``severity`` and ``symptom`` are None where the series' meaning says.
+    """One window of one series; ``kind``, ``severity``, ``symptom``: None where the series' meaning says.
 
     ``expected``, ``low``, ``high``, ``observed`` are in the series' unit; ``direction`` is +1 above what was
     expected, -1 below, 0 neither. Episodes of a series from different sources are apart.

@@ -35,7 +35,7 @@ def severity_of(finding: Finding) -> Severity:
 
 
 def effect(finding: Finding) -> float:
-    """Size of the change, about comparable across signals: 1 a half more, 3 four times as much or a quarter."""
+    """Size of a change, comparable across signals: 1 is a half more, 3 four times as much or a quarter."""
     observed, expected = finding.observed, finding.expected
     if not (math.isfinite(observed) and math.isfinite(expected)):
         return 0.0
@@ -45,9 +45,9 @@ def effect(finding: Finding) -> float:
     return math.log2(large / small) * 1.5 if small > 0 else (0.0 if large == 0 else 3.0)
 
 
-def kind_of(finding: Finding) -> AnomalyKind:
-    """Kind of an alarming finding of a scalar series."""
-    if finding.detector.startswith("spike/"):
+def kind_of(finding: Finding, *, lasting: bool = False) -> AnomalyKind:
+    """Kind of an alarming finding of a scalar series; what lasts is no spike."""
+    if finding.detector.startswith("spike/") and not lasting:
         return "spike"
     worse = meaning(finding.key).worse
     return "degradation" if worse and worse * finding.direction > 0 else "drift"

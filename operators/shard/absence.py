@@ -1,8 +1,8 @@
 """Known series that say nothing more: how implausible the silence is, and whether it harms anyone.
 
-A silence counts in windows in which the pipeline saw anything at all. It is implausible once its own learnt rate makes
-it so (Poisson) and it is well beyond the longest gap the series had before; a series too sparse for that within an
-hour is never missed.
+A silence counts in windows in which the pipeline saw anything at all. It is implausible once its own learnt
+rate makes it so (Poisson) and it is well beyond the longest gap the series had before; a series too sparse
+for that within an hour is never missed.
 """
 
 from typing import Any
@@ -82,9 +82,8 @@ class Absence:
         keep = np.exp(-gap / _MEMORY)
         started = self.seen[index] == 0
         mean = samples / (gap * self.window_s)
-        self.rate[index] = np.where(
-            started, samples / self.window_s, self.rate[index] * keep + mean * (1 - keep)
-        )
+        learnt = self.rate[index] * keep + mean * (1 - keep)
+        self.rate[index] = np.where(started, samples / self.window_s, learnt)
         self.gap[index] = np.where(started, 0, np.maximum(self.gap[index] * 0.9995, gap - 1))
         self.last[index] = self.window
         self.seen[index] += 1
@@ -97,15 +96,16 @@ class Absence:
         gap = (self.window - self.last).astype(np.float64)
         cost = self.rate * gap * self.window_s
         dense = self.rate * _LIMIT_S >= _COST
-        plain = (self.seen >= _KNOWN) & dense & (cost >= _COST) & (gap >= 2) & (gap > _LONGER * self.gap)
-        return plain | self.gone
+        known = (self.seen >= _KNOWN) & dense
+        missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & (gap >= 2) & (gap > _LONGER * self.gap)
+        return missing | self.gone
 
     def findings(self, catalogue: Catalogue, back: Ints) -> tuple[list[Finding], list[Base]]:
         """What is to be told of this window's silences.
 
         Returns:
-            Findings of silent bases (one for a slice that is silent altogether) and of those that are back, and
-            the bases that are now taken to be gone for good.
+            Findings of silent bases (one for a slice that is silent altogether) and of those that are back,
+            and the bases that are now taken to be gone for good.
         """
         findings = [self._finding(catalogue.bases[place], place, alarm=False) for place in back.tolist()]
         retired = []
@@ -258,15 +258,12 @@ def _rank(base: Base) -> tuple[int, Base]:
 def _spoken_for(catalogue: Catalogue) -> npt.NDArray[np.bool_]:
     """Bases whose silence says something: wholes, not parts that may simply not occur."""
     form = catalogue.form
-    return (form != Form.NONE) & (form != Form.SHARE) & (form != Form.PORTION)
+    return ~np.isin(form, (Form.NONE, Form.SHARE, Form.PORTION))
 
 
 def _parents(catalogue: Catalogue, base: Base) -> list[int]:
     """Bases of the slices this one is a part of, nearest first."""
     narrow = tuple(pair for pair in base.slice if pair[0] in LEFT_OUT)
     wide = tuple(pair for pair in narrow if pair[0] != "service_version")
-    found = []
-    for slice_ in (narrow, wide):
-        if slice_ != base.slice and (place := catalogue.place(base._replace(slice=slice_))) >= 0:
-            found.append(place)
-    return found
+    wider = [base._replace(slice=slice_) for slice_ in (narrow, wide) if slice_ != base.slice]
+    return [place for parent in wider if (place := catalogue.place(parent)) >= 0]

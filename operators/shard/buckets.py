@@ -38,12 +38,14 @@ class OpenBuckets:
                     mine = starts == start
                     self._put(start, batch if mine.all() else batch.filter(pa.array(mine)))
 
-    def take(self, start: int) -> pa.Table | None:
-        """Close a bucket: its cells, unmerged, or None where there are none."""
-        parts = self._parts.pop(start, None)
-        self._piled.pop(start, None)
-        self._limit.pop(start, None)
-        return None if parts is None else pa.Table.from_batches(parts)
+    def take(self, starts: Iterable[int]) -> pa.Table | None:
+        """Hand out buckets for good: their cells, unmerged, or None where there are none."""
+        parts: list[pa.RecordBatch] = []
+        for start in starts:
+            parts += self._parts.pop(start, [])
+            self._piled.pop(start, None)
+            self._limit.pop(start, None)
+        return pa.Table.from_batches(parts) if parts else None
 
     def snapshot(self) -> list[tuple[int, bytes]]:
         """Each bucket's merged cells as an Arrow IPC stream."""

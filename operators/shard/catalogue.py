@@ -1,7 +1,7 @@
 """The bases a shard knows: what is measured for whom, and where each one's statistics stand in the bank.
 
-A base is (topic, signal, attribute, slice): one sketch, several statistics. Bases get their index in an order that
-depends on the closed windows alone, never on arrival.
+A base is (topic, signal, attribute, slice): one sketch, several statistics. Bases get their index in an order
+that depends on the closed windows alone, never on arrival.
 """
 
 from collections.abc import Sequence

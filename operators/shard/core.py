@@ -1,16 +1,17 @@
 """A shard: messages in, closed buckets and event revisions out.
 
-All it knows of time is what the partitions announce. A bucket closes when that time, less the allowed lateness, has
-passed its end; a detection window closes with its last bucket. Windows in which the whole pipeline was silent are
-skipped: then driftline itself has no data.
+All it knows of time is what the partitions announce. A bucket closes when that time, less the allowed
+lateness, has passed its end: what comes for it later is late. Its cells wait for the other buckets of their
+detection window, are sliced together with them, and become bucket rows and verdicts. Windows in which the
+whole pipeline was silent are skipped: then driftline itself has no data.
 """
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from operators.embedding import EmbeddingState
 from operators.emission import Emission
 from operators.message import Message, ProducerFault
 from operators.settings import Settings
@@ -22,11 +23,14 @@ from operators.shard.embeddings import embedding_findings
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
 from operators.shard.rows import bucket_rows
-from operators.shard.sketches import Sketches, merge
+from operators.shard.sketches import Sketches, group
 from operators.shard.slices import Slicer, read_cells
 from operators.state import pack, unpack
 from schemas.outputs import AnomalyEvent, AnomalyWindow
 from schemas.records import ChangeRecord
+
+if TYPE_CHECKING:
+    from operators.embedding import EmbeddingState
 
 _VERSION = 1
 _READABLE = frozenset({1})
@@ -44,7 +48,13 @@ class _Output:
         self.edges: dict[tuple[str, str, str], None] = {}
         self.late: dict[str, int] = {}
 
+    def tell(self, told: tuple[list[AnomalyEvent], list[AnomalyWindow]]) -> None:
+        """Add event revisions and their windows."""
+        self.events.extend(told[0])
+        self.windows.extend(told[1])
+
     def emission(self, shard: int) -> Emission:
+        """All of it."""
         return Emission(
             shard=shard,
             first_ms=min(self.closed, default=None),
@@ -70,7 +80,8 @@ class Shard:
         windows = settings.windows
         if windows.detect_s % windows.bucket_s:
             raise ValueError(
-                f"windows.detect_s ({windows.detect_s}) is no multiple of windows.bucket_s ({windows.bucket_s})"
+                f"windows.detect_s ({windows.detect_s}) is no multiple "
+                f"of windows.bucket_s ({windows.bucket_s})"
             )
         self.index = index
         self.settings = settings
@@ -83,9 +94,7 @@ class Shard:
         self.evaluation = Evaluation(settings)
         self.embeddings: EmbeddingState | None = None
         self.closed_to: int | None = None
-        self._window: int | None = None
-        self._whole = False
-        self._parts: list[Sketches] = []
+        self._begun = False
         self._active: set[int] = set()
         self._faults: list[ProducerFault] = []
 
@@ -102,19 +111,15 @@ class Shard:
     def finish(self) -> Emission:
         """The end of input: close every bucket, write each open event's last revision, resolve nothing.
 
-        A window that the data do not fill to its end is not judged.
+        A window that the partitions' time has not filled is not judged.
         """
         output = _Output()
-        starts = [*self.open.starts(), *self._active]
-        reached = self.clock.time_ms if self.clock.time_ms is not None else -(2**62)
-        last = max(
-            [*starts, *([] if self.closed_to is None else [self.closed_to - self.bucket_ms])], default=None
-        )
-        if last is None:
-            return output.emission(self.index)
-        self._close(last + self.bucket_ms, output)
-        if self._window is not None and reached + self.bucket_ms > self._window + self.window_ms:
-            self._end_window(output)
+        due = self._due()
+        if due:
+            self._close(max(due) + self.bucket_ms, output)
+        reached = (self.clock.time_ms or 0) + self.bucket_ms
+        for window in sorted({start // self.window_ms * self.window_ms for start in self._due()}):
+            self._end_window(window, output, judged=reached >= window + self.window_ms)
         output.events.extend(self.evaluation.lifecycle.finish(self.closed_to or 0))
         return output.emission(self.index)
 
@@ -148,81 +153,84 @@ class Shard:
         if not table.num_rows:
             return
         if self.embeddings is None:
-            self.embeddings = EmbeddingState(self.settings)
+            self.embeddings = _embedding_state()(self.settings)
         self.embeddings.add(table)
         self._active.update(np.unique(starts).tolist())
 
+    def _due(self) -> set[int]:
+        """Buckets with data whose window has not ended."""
+        return {*self.open.starts(), *self._active}
+
     def _close(self, reached: int, output: _Output) -> None:
-        """Close the buckets that end at or before ``reached`` (Unix ms)."""
+        """Close the buckets that end at or before ``reached`` (Unix ms), and the windows they complete."""
         limit = reached // self.bucket_ms * self.bucket_ms
         if self.closed_to is not None and limit <= self.closed_to:
             return
-        due = sorted({start for start in (*self.open.starts(), *self._active) if start < limit})
-        for start in due:
-            window = start // self.window_ms * self.window_ms
-            if self._window is not None and window != self._window:
-                self._end_window(output)
-            if self._window is None:
-                self._whole = start == window if self.closed_to is None else True
-                self._window = window
-            self.closed_to = start + self.bucket_ms
-            self._close_bucket(start, output)
-        self._active.difference_update(due)
         self.closed_to = limit
-        if self._window is not None and self._window + self.window_ms <= limit:
-            self._end_window(output)
+        windows = {start // self.window_ms * self.window_ms for start in self._due()}
+        for window in sorted(windows):
+            if window + self.window_ms <= limit:
+                self._end_window(window, output, judged=True)
 
-    def _close_bucket(self, start: int, output: _Output) -> None:
-        output.closed.append(start)
-        table = self.open.take(start)
-        if table is not None:
-            cells = self.counters.apply(read_cells(table, self.settings.slices))
-            rows, codes, values = self.slicer.slices(cells)
-            index = self.evaluation.enter(start, rows, codes, values)
-            self._parts.append(rows)
-            output.buckets.append(
-                bucket_rows(start, self.settings.windows.bucket_s, rows, self.evaluation.catalogue, index)
-            )
+    def _end_window(self, start: int, output: _Output, *, judged: bool) -> None:
+        """Hand out a window's buckets and judge what they add up to."""
+        end = start + self.window_ms
+        buckets = sorted(bucket for bucket in self._due() if start <= bucket < end)
+        output.closed.extend(buckets)
+        self._active.difference_update(buckets)
+        rows = self._slice(self.open.take(buckets), output)
+        if not judged:
+            return
+        suppress = self.changes.suppress
+        # the first window of all may have begun before its data
+        whole = self._begun or buckets[0] == start
+        self._begun = True
+        output.tell(self.evaluation.close(start, rows, suppress, whole=whole))
         if self.embeddings is not None:
-            self._judge_embeddings(start, output)
-
-    def _judge_embeddings(self, start: int, output: _Output) -> None:
-        assert self.embeddings is not None
-        lifecycle = self.evaluation.lifecycle
-        for first, end, findings in embedding_findings(self.embeddings.close(start)):
-            events, windows = lifecycle.step(first, end, findings, self.changes.suppress)
-            output.events.extend(events)
-            output.windows.extend(windows)
-            for finding in findings:
-                episode = lifecycle.episodes.get((finding.source, finding.key))
-                if episode is not None:
-                    self.embeddings.freeze(finding.key, None if episode.visible else end)
-
-    def _end_window(self, output: _Output) -> None:
-        assert self._window is not None
-        start, end = self._window, self._window + self.window_ms
-        rows = merge(self._parts) if self._parts else Sketches.empty()
-        self._parts, self._window = [], None
-        events, windows = self.evaluation.close(start, rows, self.changes.suppress, whole=self._whole)
-        output.events.extend(events)
-        output.windows.extend(windows)
+            for bucket in buckets:
+                self._judge_embeddings(self.embeddings, bucket, output)
         if self.index == 0:
             due = [fault for fault in self._faults if fault.minute_ms < end]
             self._faults = [fault for fault in self._faults if fault.minute_ms >= end]
             lifecycle = self.evaluation.lifecycle
-            events, windows = lifecycle.step(
-                start, end, fault_findings(due, lifecycle.episodes), self.changes.suppress
-            )
-            output.events.extend(events)
-            output.windows.extend(windows)
+            output.tell(lifecycle.step(start, end, fault_findings(due, lifecycle.episodes), suppress))
         self.changes.forget(end)
+
+    def _slice(self, table: pa.Table | None, output: _Output) -> Sketches:
+        """A window's sketches by base; its buckets go to the output."""
+        if table is None:
+            return Sketches.empty()
+        evaluation = self.evaluation
+        cells = self.counters.apply(read_cells(table, self.settings.slices))
+        sliced = self.slicer.slices(cells)
+        new = evaluation.unknown(sliced.base)
+        if len(new):
+            codes, values = self.slicer.names(cells, sliced, new)
+            evaluation.enter(int(sliced.bucket.min()), sliced.base[new], codes, values)
+        output.buckets.append(
+            bucket_rows(
+                sliced.bucket,
+                self.settings.windows.bucket_s,
+                sliced.rows,
+                evaluation.catalogue,
+                evaluation.catalogue.find(sliced.base),
+            )
+        )
+        return group(replace(sliced.rows, key=sliced.base))[0]
+
+    def _judge_embeddings(self, embeddings: "EmbeddingState", bucket: int, output: _Output) -> None:
+        lifecycle = self.evaluation.lifecycle
+        for start, end, findings in embedding_findings(embeddings.close(bucket)):
+            output.tell(lifecycle.step(start, end, findings, self.changes.suppress))
+            for finding in findings:
+                episode = lifecycle.episodes.get((finding.source, finding.key))
+                if episode is not None:
+                    embeddings.freeze(finding.key, None if episode.visible else end)
 
     def snapshot(self) -> bytes:
         """The whole state; `restore` and going on gives the same as never having stopped."""
         values, arrays = self.evaluation.snapshot()
         arrays |= {f"counters.{name}": array for name, array in self.counters.arrays().items()}
-        for place, part in enumerate(self._parts):
-            arrays |= {f"part{place}.{name}": array for name, array in part.arrays().items()}
         own: dict[str, Any] = {
             "index": self.index,
             "config_hash": self.settings.config_hash(),
@@ -232,9 +240,7 @@ class Shard:
             "changes": self.changes.snapshot(),
             "embeddings": None if self.embeddings is None else self.embeddings.snapshot(),
             "closed_to": self.closed_to,
-            "window": self._window,
-            "whole": self._whole,
-            "parts": len(self._parts),
+            "begun": self._begun,
             "active": sorted(self._active),
             "faults": _faults(self._faults),
             "evaluation": values,
@@ -255,14 +261,19 @@ class Shard:
         shard.slicer.restore(own["kept"])
         shard.changes.restore(own["changes"])
         shard.counters.load(_of(arrays, "counters."))
-        shard.closed_to, shard._window, shard._whole = own["closed_to"], own["window"], own["whole"]
-        shard._parts = [Sketches(**_of(arrays, f"part{place}.")) for place in range(own["parts"])]
+        shard.closed_to, shard._begun = own["closed_to"], own["begun"]
         shard._active = set(own["active"])
         shard._faults = [ProducerFault(**fault) for fault in own["faults"]]
         shard.evaluation.restore(own["evaluation"], arrays)
         if own["embeddings"] is not None:
-            shard.embeddings = EmbeddingState.restore(own["embeddings"], settings)
+            shard.embeddings = _embedding_state().restore(own["embeddings"], settings)
         return shard
+
+
+def _embedding_state() -> "type[EmbeddingState]":
+    from operators.embedding import EmbeddingState  # a shard without vectors never waits for the scorers
+
+    return EmbeddingState
 
 
 def _of(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:

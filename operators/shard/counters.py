@@ -1,6 +1,7 @@
 """Cumulative readings to increments, per full cell identity, and XID codes to occurrences.
 
-A counter is read before slicing: the sum of two GPUs' counters falls when one restarts, each one alone does not.
+A counter is read before slicing: the sum of two GPUs' counters falls when one restarts, each one alone does
+not.
 """
 
 from dataclasses import replace
@@ -31,8 +32,8 @@ class Counters:
         """Cells with their readings turned into increments.
 
         ``count`` becomes the readings that have a predecessor, ``total`` the increments in the signal's step,
-        ``span`` the ms between them. A reading below its predecessor is a reset: its own value is the increment.
-        A non-zero XID other than the previous one is an occurrence. First readings give none.
+        ``span`` the ms between them. A reading below its predecessor is a reset: its own value is the
+        increment. A non-zero XID other than the previous one is an occurrence. First readings give none.
         """
         if not len(cells.point_row):
             return cells
@@ -52,7 +53,7 @@ class Counters:
         rise = np.where(_is_xid(cells)[row], (value != 0) & (value != former), rise)
         rise = np.rint(rise / _steps(cells)[row]).astype(np.int64)
         counted = (span > 0) & (span <= STALE_MS)
-        self._remember(key, time, value)
+        self._remember(key, np.asarray(time, np.int64), np.asarray(value, np.float64))
 
         read = np.zeros(len(rows), bool)
         read[cells.point_row] = True
@@ -93,7 +94,8 @@ class Counters:
 def _is_xid(cells: Cells) -> npt.NDArray[np.bool_]:
     signal = np.array([*(name == "hw.errors" for name in cells.values["signal"]), False])
     attribute = np.array([*(name == "xid" for name in cells.values["attribute"]), False])
-    return signal[cells.codes["signal"]] & attribute[cells.codes["attribute"]]
+    found: npt.NDArray[np.bool_] = signal[cells.codes["signal"]] & attribute[cells.codes["attribute"]]
+    return found
 
 
 def _histograms(cells: Cells) -> Cells:

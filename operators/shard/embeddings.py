@@ -1,14 +1,17 @@
 """Verdicts of the embedding path as findings, window by window."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from operators.embedding import EmbeddingVerdict
 from operators.lifecycle import Finding
 from schemas.outputs import Severity
 
+if TYPE_CHECKING:
+    from operators.embedding import EmbeddingVerdict
+
 
 def embedding_findings(
-    verdicts: Sequence[EmbeddingVerdict],
+    verdicts: "Sequence[EmbeddingVerdict]",
 ) -> Iterator[tuple[int, int, list[Finding]]]:
     """Findings by window: (start, end, findings), in time order."""
     spans = sorted({(verdict.window_start_ms, verdict.window_end_ms) for verdict in verdicts})
@@ -17,7 +20,7 @@ def embedding_findings(
         yield start, end, [_finding(verdict) for verdict in mine]
 
 
-def _finding(verdict: EmbeddingVerdict) -> Finding:
+def _finding(verdict: "EmbeddingVerdict") -> Finding:
     return Finding(
         "embedding",
         verdict.key,
@@ -39,7 +42,7 @@ def _finding(verdict: EmbeddingVerdict) -> Finding:
     )
 
 
-def _severity(verdict: EmbeddingVerdict) -> Severity:
+def _severity(verdict: "EmbeddingVerdict") -> Severity:
     """What users ask may change; what the model answers to it may not."""
     if verdict.key.side == "prompt":
         return "info"

@@ -13,7 +13,7 @@ from operators.series import SeriesKey
 from operators.settings import Settings
 from operators.shard.absence import Absence
 from operators.shard.catalogue import Catalogue
-from operators.shard.sketches import Ints, Sketches, concat
+from operators.shard.sketches import Hashes, Ints, Sketches, concat
 from operators.shard.statistics import Form, Values, compute
 from schemas.outputs import AnomalyEvent, AnomalyWindow, CalibrationSource
 
@@ -35,21 +35,19 @@ class Evaluation:
         self._rows: dict[SeriesKey, int] = {}
         self._fresh: set[int] = set()
 
+    def unknown(self, keys: Hashes) -> Ints:
+        """Places of the first row of each base that is not known yet."""
+        _, first = np.unique(keys, return_index=True)
+        return first[self.catalogue.find(keys[first]) < 0]
+
     def enter(
-        self, time_ms: int, rows: Sketches, codes: dict[str, Ints], values: dict[str, tuple[str, ...]]
-    ) -> Ints:
-        """Index of each row's base; new ones are entered into catalogue and bank."""
-        index = self.catalogue.find(rows.key)
-        new = np.flatnonzero(index < 0)
-        if len(new):
-            places, series = self.catalogue.add(
-                rows.key[new], {name: code[new] for name, code in codes.items()}, values
-            )
-            self.catalogue.assign(places, self.bank.add(series, time_ms))
-            self.absence.grow(len(self.catalogue))
-            self._fresh.update(places.tolist())
-            index = self.catalogue.find(rows.key)
-        return index
+        self, time_ms: int, keys: Hashes, codes: dict[str, Ints], values: dict[str, tuple[str, ...]]
+    ) -> None:
+        """Enter new bases into catalogue and bank (arguments as for `Catalogue.add`)."""
+        places, series = self.catalogue.add(keys, codes, values)
+        self.catalogue.assign(places, self.bank.add(series, time_ms))
+        self.absence.grow(len(self.catalogue))
+        self._fresh.update(places.tolist())
 
     def close(self, start: int, rows: Sketches, suppress: Suppress, *, whole: bool) -> Told:
         """Judge one closed window.

@@ -1,12 +1,13 @@
 """From cells to slices: each cell feeds every slice it carries the fields of, once.
 
-A slice is a set of identity fields. Of service, request_model and service_version what a cell lacks is left out;
-a slice by another field takes only cells that carry it. Two slices that then coincide are one. Each set keeps at
-most ``cap`` slices apart, the heaviest; the rest is counted under ``other``.
+A slice is a set of identity fields. Of service, request_model and service_version what a cell lacks is left
+out; a slice by another field takes only cells that carry it. Two slices that then coincide are one. Each set
+keeps at most ``cap`` slices apart, the heaviest of the window in which room ran out; the rest is counted
+under ``other``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ MEASURE = ("topic", "signal", "attribute")
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The cells of one closed bucket: names as codes into ``values``, -1 where absent."""
+    """The cells of one closed window: names as codes into ``values``, -1 where absent."""
 
+    bucket: Ints
     codes: dict[str, Ints]
     values: dict[str, tuple[str, ...]]
     hashes: dict[str, Hashes]
@@ -40,42 +42,62 @@ class Cells:
         return len(self.sketches)
 
 
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """Bases of a window's buckets.
+
+    ``base``: hash without the bucket; ``bucket``: its start, Unix ms; the name comes from a ``cell``, the set
+    (``place``) it was sliced by, and the ``level`` it was folded to.
+    """
+
+    rows: Sketches
+    base: Hashes
+    bucket: Ints
+    cell: Ints
+    place: Ints
+    level: Ints
+
+
 def read_cells(table: Any, slicing: Slicing) -> Cells:
     """Cells of a table of `operators.cells.cell_schema`; keys are hashes of the full cell identity."""
     codes: dict[str, Ints] = {}
     values: dict[str, tuple[str, ...]] = {}
     hashes: dict[str, Hashes] = {}
+    (batch,) = table.unify_dictionaries().combine_chunks().to_batches()
     for name in (*MEASURE, *cell_fields(slicing)):
-        column = table.column(name).unify_dictionaries().combine_chunks()
+        column = batch.column(name)
         values[name] = tuple(column.dictionary.to_pylist())
         codes[name] = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         # the absent value's hash, zero, stands last, where code -1 finds it
         hashes[name] = np.append(field_hashes(name, values[name]), np.uint64(0))[codes[name]]
-    key = np.zeros(table.num_rows, np.uint64)
+    key = np.zeros(batch.num_rows, np.uint64)
     for column in hashes.values():
         key = key + column
     # cells of readings are told apart by their stream too
-    stream = table.column("stream").fill_null(0).to_numpy()
+    stream = batch.column("stream").fill_null(0).to_numpy()
     key = key + mixed(stream.astype(np.uint64)) * (stream != 0)
-    bin_row, (bins, bin_counts) = _lists(table, "bins", "bin_counts")
-    point_row, (times, readings) = _lists(table, "point_times", "point_values")
-    number = {name: table.column(name).to_numpy() for name in ("count", "sum", "min", "max")}
+    bin_row, (bins, bin_counts) = _lists(batch, "bins", "bin_counts")
+    point_row, (times, readings) = _lists(batch, "point_times", "point_values")
+    number = {
+        name: batch.column(name).to_numpy(zero_copy_only=False) for name in ("count", "sum", "min", "max")
+    }
     sketches = Sketches(
         key=key,
         count=number["count"],
         total=number["sum"],
-        span=np.zeros(table.num_rows, np.int64),
+        span=np.zeros(batch.num_rows, np.int64),
         low=number["min"].astype(np.float64),
         high=number["max"].astype(np.float64),
         bin_row=bin_row,
         bin=bins.astype(np.int64),
         bin_count=bin_counts.astype(np.int64),
     )
-    return Cells(codes, values, hashes, sketches, point_row, times.astype(np.int64), readings)
+    bucket = batch.column("bucket").to_numpy()
+    return Cells(bucket, codes, values, hashes, sketches, point_row, times.astype(np.int64), readings)
 
 
-def _lists(table: Any, *names: str) -> tuple[Ints, list[npt.NDArray[Any]]]:
-    columns = [table.column(name).combine_chunks() for name in names]
+def _lists(batch: Any, *names: str) -> tuple[Ints, list[npt.NDArray[Any]]]:
+    columns = [batch.column(name) for name in names]
     lengths = columns[0].value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     return np.repeat(np.arange(len(lengths)), lengths), [column.flatten().to_numpy() for column in columns]
 
@@ -89,18 +111,13 @@ class Slicer:
         self.kept: list[tuple[set[int], set[int]]] = [(set(), set()) for _ in slicing.sets]
         self._other = {name: field_hashes(name, (OTHER,))[0] for name in self.fields}
 
-    def slices(self, cells: Cells) -> tuple[Sketches, dict[str, Ints], dict[str, tuple[str, ...]]]:
-        """Merge cells into the bases (topic, signal, attribute, slice) of one bucket.
-
-        Returns:
-            The bases' sketches, sorted by key; for each base and name its code (-1 absent), and the codes' values
-            (the code after a field's last value is ``other``).
-        """
+    def slices(self, cells: Cells) -> Sliced:
+        """Merge cells into the bases (topic, signal, attribute, slice) of each bucket."""
         measure = np.zeros(len(cells), np.uint64)
         for name in MEASURE:
             measure = measure + cells.hashes[name]
         seen: list[Hashes] = []
-        rows, keys, sets, folded = [], [], [], []
+        rows, keys, sets, levels = [], [], [], []
         for place, names in enumerate(self.slicing.sets):
             row = self._fed(cells, names)
             key = np.zeros(len(cells), np.uint64)
@@ -117,12 +134,38 @@ class Slicer:
             rows.append(row[fresh])
             keys.append(named[fresh])
             sets.append(np.full(int(fresh.sum()), place))
-            folded.append(level[fresh])
-        row, level = np.concatenate(rows), np.concatenate(folded)
+            levels.append(level[fresh])
+        row = np.concatenate(rows)
         spread = take(cells.sketches, row)
-        spread.key[:] = np.concatenate(keys) + measure[row]
-        merged, origin = group(spread)
-        return merged, *self._names(cells, row[origin], np.concatenate(sets)[origin], level[origin])
+        base = np.concatenate(keys) + measure[row]
+        merged, origin = group(replace(spread, key=base + mixed(cells.bucket.astype(np.uint64))[row]))
+        return Sliced(
+            rows=merged,
+            base=base[origin],
+            bucket=cells.bucket[row[origin]],
+            cell=row[origin],
+            place=np.concatenate(sets)[origin],
+            level=np.concatenate(levels)[origin],
+        )
+
+    def names(
+        self, cells: Cells, sliced: Sliced, index: Ints
+    ) -> tuple[dict[str, Ints], dict[str, tuple[str, ...]]]:
+        """What the slices at ``index`` are called.
+
+        Returns:
+            By name its codes [n], -1 where absent, and the codes' values.
+        """
+        row, place, level = sliced.cell[index], sliced.place[index], sliced.level[index]
+        codes: dict[str, Ints] = {name: cells.codes[name][row] for name in MEASURE}
+        values: dict[str, tuple[str, ...]] = {name: cells.values[name] for name in MEASURE}
+        for name in self.fields:
+            holds = np.fromiter((name in names for names in self.slicing.sets), bool, len(self.slicing.sets))
+            code = np.where(holds[place], cells.codes[name][row], -1)
+            from_level = 2 if name in LEFT_OUT else 1
+            codes[name] = np.where((level >= from_level) & (code >= 0), len(cells.values[name]), code)
+            values[name] = (*cells.values[name], OTHER)
+        return codes, values
 
     def _fed(self, cells: Cells, names: Sequence[str]) -> Ints:
         needed = [name for name in names if name not in LEFT_OUT]
@@ -139,7 +182,7 @@ class Slicer:
     def _admit(
         self, place: int, names: Sequence[str], cells: Cells, row: Ints, key: Hashes
     ) -> tuple[Ints, Hashes]:
-        """Each row's level (0 a slice of its own, 1 its extra fields ``other``, 2 every field) and slice hash."""
+        """Each row's level (0 a slice of its own, 1 its extra fields ``other``, 2 all) and slice's hash."""
         named, weight = key[row], cells.sketches.count[row]
         level = np.where(_keep(self.kept[place][0], named, weight, self.slicing.cap), 0, 1)
         if not level.any():
@@ -158,19 +201,6 @@ class Slicer:
             # parents of what is folded are bounded the same way
             level[spilt] -= _keep(self.kept[place][1], parent[spilt], weight[spilt], self.slicing.cap)
         return level, np.where(level == 0, named, np.where(level == 1, parent + extra, everything))
-
-    def _names(
-        self, cells: Cells, row: Ints, place: Ints, level: Ints
-    ) -> tuple[dict[str, Ints], dict[str, tuple[str, ...]]]:
-        codes: dict[str, Ints] = {name: cells.codes[name][row] for name in MEASURE}
-        values: dict[str, tuple[str, ...]] = {name: cells.values[name] for name in MEASURE}
-        for name in self.fields:
-            holds = np.fromiter((name in names for names in self.slicing.sets), bool, len(self.slicing.sets))
-            code = np.where(holds[place], cells.codes[name][row], -1)
-            from_level = 2 if name in LEFT_OUT else 1
-            codes[name] = np.where((level >= from_level) & (code >= 0), len(cells.values[name]), code)
-            values[name] = (*cells.values[name], OTHER)
-        return codes, values
 
     def snapshot(self) -> list[list[list[int]]]:
         """The slices each set keeps apart, for the state codec."""

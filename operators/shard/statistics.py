@@ -1,7 +1,8 @@
 """From sketches to statistics: which ones a signal has, and their values for all series at once.
 
-Durations give quantiles and mean, distributions mean and p95, counts and counters rates, yes/no ratios hits over
-trials, other ratios and gauges means, shares by attribute their part of the whole.
+Durations give quantiles and mean, distributions mean and p95, counts and counters rates, yes/no ratios hits
+over trials, other ratios and gauges means, shares by attribute their part of the whole, completions their
+part of the arrivals too.
 """
 
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def _form(topic: str, signal: str, attribute: str, kind: Kind) -> Form:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Statistics of n series, [n, SLOTS] each; NaN where there is none (``hits``: where nothing was tried)."""
+    """Statistics of n series, [n, SLOTS] each; NaN where there is none."""
 
     value: Floats
     samples: Floats
@@ -197,4 +198,5 @@ def _unit(form: Form, kind: Kind, unit: str) -> str:
 
 
 def _over(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    found: Floats = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return found
