@@ -42,9 +42,10 @@ class Message(Struct, frozen=True, kw_only=True):
     read.
 
     ``cells``: Arrow IPC stream of the cell table (`operators.cells`); ``vectors``: Arrow IPC stream of
-    projected embedding rows (`operators.embedding.vectors.VECTORS`). ``ledger`` (shard 0 only): accepted
-    samples by ``topic`` and bucket start, so that what comes below a closed bucket is counted late exactly
-    once.
+    projected embedding rows (`operators.embedding.vectors.VECTORS`). ``ledger``: accepted samples by
+    ``topic`` and bucket start, for every shard: a window in which the whole pipeline was silent is nobody's
+    absence. Shard 0 alone counts from it what came below a closed bucket, exactly once; ``faults`` and
+    ``edges`` go to it alone.
     ``partitions``: every partition that is known, so that no shard runs ahead of one not heard of yet.
     """
 

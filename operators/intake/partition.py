@@ -224,7 +224,7 @@ class Intake:
                 vectors=outbox.vectors.get(shard),
                 changes=tuple(outbox.changes),
                 faults=tuple(outbox.faults) if first else (),
-                ledger=outbox.ledger if first else {},
+                ledger=outbox.ledger,
                 edges=tuple(outbox.edges) if first else (),
             )
         return messages
