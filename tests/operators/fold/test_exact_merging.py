@@ -35,7 +35,8 @@ request = st.fixed_dictionaries(
         "refused": _flag,
         "gpus": st.one_of(st.none(), st.lists(st.sampled_from(["g1", "g2"]), max_size=2)),
         "script_shares": st.one_of(
-            st.none(), st.dictionaries(st.sampled_from(["latin", "han"]), st.floats(0, 1, width=32), max_size=2)
+            st.none(),
+            st.dictionaries(st.sampled_from(["latin", "han"]), st.floats(0, 1, width=32), max_size=2),
         ),
     }
 )
