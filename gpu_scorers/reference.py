@@ -76,21 +76,21 @@ class Reference:
 def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
     """Null p-values: each bucket scored against a reference of the other folds.
 
-    Folds are contiguous, so that dependence between neighbouring buckets does not flatter the result.
+    Folds are contiguous, so that dependence between neighbouring buckets does not flatter the result. Few
+    buckets are held out one by one, fewer than 5 not at all.
 
     Returns:
         f64 [series, buckets, scorers].
     """
     count = buckets.shape[1]
-    folds = min(folds, count // 2, count - LEAST_BUCKETS)
-    if folds < 2:
+    if count - -(-count // folds) < LEAST_BUCKETS:
+        folds = count
+    if count - 1 < LEAST_BUCKETS:
         return torch.empty(len(buckets), 0, len(SCORERS), dtype=torch.float64, device=buckets.device)
     parts = []
     for fold in range(folds):
         low, high = fold * count // folds, (fold + 1) * count // folds
         rest = torch.cat([buckets[:, :low], buckets[:, high:]], 1)
-        if rest.shape[1] < LEAST_BUCKETS:
-            raise ValueError("too few buckets for so many folds")
         reference = Reference.build(spec, rest)
         every = Reference(
             spec, *(t.repeat_interleave(high - low, 0) for t in (reference.model, reference.effective))

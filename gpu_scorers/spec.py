@@ -138,7 +138,8 @@ class Spec:
 
     def to(self, device: str) -> "Spec":
         """The same spec on a device."""
-        moved = {name: tensor.to(device) for name, tensor in self._tensors().items()}
+        # one memory layout: a product of the same numbers laid out otherwise may round otherwise
+        moved = {name: tensor.to(device).contiguous() for name, tensor in self._tensors().items()}
         return Spec(layout=self.layout, scale=self.scale, **moved)
 
     def _tensors(self) -> dict[str, Tensor]:

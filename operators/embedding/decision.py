@@ -135,7 +135,7 @@ class Decision:
                 EmbeddingVerdict(
                     key=series_key(key, series.slice, family),
                     window_start_ms=said.window.start_ms,
-                    window_end_ms=said.window.end_ms,
+                    window_end_ms=now.window.end_ms,
                     score=-math.log10(rate),
                     p_value=rate,
                     threshold=-math.log10(self._rate),

@@ -27,7 +27,7 @@ def write(state: EmbeddingState) -> bytes:
     groups = [_group_out(group, arrays, f"{i}") for i, (_, group) in enumerate(sorted(state.groups.items()))]
     values = {
         "groups": groups,
-        "frozen": [[side, each, until] for (side, each), until in sorted(state.frozen.items())],
+        "frozen": [[*at, until] for at, until in sorted(state.frozen.items())],
         "closed_ms": state.closed_ms,
         "late": state.late,
     }
@@ -39,7 +39,7 @@ def read(state: EmbeddingState, data: bytes) -> EmbeddingState:
     found = unpack(KIND, frozenset({VERSION}), data)
     values = found.values
     state.closed_ms, state.late = values["closed_ms"], values["late"]
-    state.frozen = {(side, _slice(each)): until for side, each, until in values["frozen"]}
+    state.frozen = {(side, _slice(each), family): until for side, each, family, until in values["frozen"]}
     for i, each in enumerate(values["groups"]):
         group = _group_in(each, found, f"{i}", state)
         state.groups[group.key] = group

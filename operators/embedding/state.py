@@ -30,7 +30,7 @@ class EmbeddingState:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.groups: dict[GroupKey, Group] = {}
-        self.frozen: dict[tuple[str, Slice], int | None] = {}
+        self.frozen: dict[tuple[str, Slice, str], int | None] = {}
         self.closed_ms: int | None = None
         self.late = 0
         self._decision: Decision | None = None
@@ -77,8 +77,11 @@ class EmbeddingState:
         return _one_each(verdicts)
 
     def freeze(self, key: SeriesKey, until_ms: int | None) -> None:
-        """References of this slice and side learn nothing until ``until_ms``; None: until told."""
-        self.frozen[(key.side or "", key.slice)] = until_ms
+        """References of this slice and side learn nothing until ``until_ms``; None: until told.
+
+        Each family of a slice freezes for itself: the reference learns again when none does any more.
+        """
+        self.frozen[(key.side or "", key.slice, key.statistic)] = until_ms
 
     def rebase(self, key: SeriesKey) -> None:
         """Accept what is as the new normal: the slice's references start anew, and it says ``warming``."""
@@ -144,7 +147,7 @@ class EmbeddingState:
         """Verdicts of a group at the end of a detection period, and what its references learn from it."""
         decision = self._decisions()
         due = group.due(now_ms)
-        frozen = {each for side, each in self.frozen if side == group.key.side}
+        frozen = {each for side, each, _ in self.frozen if side == group.key.side}
         pool = [series.null for each in sorted(self.groups) for series in self.groups[each].references()]
         verdicts, quiet = decision.decide(group, due, pool, now_ms, frozen)
         changed = [group.learn(series, window) for series, window in quiet]

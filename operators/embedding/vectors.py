@@ -100,4 +100,5 @@ def _hashes(column: pa.Array) -> npt.NDArray[np.uint64]:
         for name in column.dictionary.to_pylist()
     ]
     hashes: npt.NDArray[np.uint64] = np.array(digests, np.uint64)
-    return np.take(hashes, column.indices.to_numpy(zero_copy_only=False))
+    of_rows: npt.NDArray[np.uint64] = hashes[column.indices.to_numpy(zero_copy_only=False)]
+    return of_rows

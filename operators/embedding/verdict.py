@@ -12,8 +12,8 @@ class EmbeddingVerdict:
 
     Attributes:
         key: The series; signal ``gen_ai.prompt.embedding`` or ``gen_ai.output.embedding``.
-        window_start_ms: Of the deciding window: the newest one, or a longer one that still stands.
-        window_end_ms: Its end.
+        window_start_ms: Of the deciding window: the newest one, or a longer one whose verdict still stands.
+        window_end_ms: End of the newest window.
         score: -log10 of ``p_value``; higher is more anomalous, comparable across series.
         p_value: Rate of such windows per detection period without drift, in (0, 1].
         threshold: The score from which the alarm budget allows an alarm.

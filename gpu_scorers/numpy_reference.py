@@ -1,0 +1,155 @@
+"""The same fold and statistics in plain numpy, one series at a time: what the batched torch code is held to.
+
+Written for reading: every formula stands once, without batching, flattening or devices.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+import scipy.stats
+
+from gpu_scorers.layout import FAR_QUANTILES, QUANTUM, REPEAT_BINS, REPEAT_BITS
+from gpu_scorers.spec import NORM_LIMIT, Spec
+
+Floats = npt.NDArray[np.float64]
+
+
+def sketch(spec: Spec, vectors: npt.NDArray[np.floating]) -> Floats:
+    """Sketch of vectors [rows, dim]: f64 [width] whole numbers of quanta."""
+    layout, where = spec.layout, spec.layout.blocks
+    x = vectors.astype(np.float64) / spec.scale
+    norm = np.linalg.norm(x, axis=1, keepdims=True)
+    x = x * np.minimum(NORM_LIMIT / np.maximum(norm, 1e-12), 1.0)
+    y = x @ spec.projection.numpy().astype(np.float64) + spec.offset.numpy()
+    half = layout.features // 2
+    phase, axes, affinity, signs = np.split(y, np.cumsum([half, layout.axes, layout.clusters]), axis=1)
+    near = np.maximum((x**2).sum(1) - 2 * affinity.max(1), 0)
+    sums = np.zeros(layout.width)
+    sums[0] = len(x)
+    sums[where["lin"]] = np.round(x / QUANTUM).sum(0)
+    fourier = np.concatenate([np.cos(phase), np.sin(phase)], axis=1) / math.sqrt(half)
+    sums[where["rff"]] = np.round(fourier / QUANTUM).sum(0)
+    sums[where["near"]] = np.round(near / QUANTUM).sum()
+    sums[where["quad"]] = np.round(axes**2 / QUANTUM).sum(0)
+    sums[where["far"]] = [(near > spec.thresholds.numpy()[i]).sum() for i in range(len(FAR_QUANTILES))]
+    sums[where["clu"]] = np.bincount(affinity.argmax(1), minlength=layout.clusters)
+    code = (signs > 0).astype(np.int64) @ 2 ** np.arange(REPEAT_BITS)
+    sums[where["rep"]] = np.bincount(
+        code * 2_654_435_761 % 2**32 * REPEAT_BINS // 2**32, minlength=REPEAT_BINS
+    )
+    return sums
+
+
+def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
+    """Parametric p-value of every scorer: one window [width] against reference buckets [buckets, width]."""
+    layout = spec.layout
+    every = np.concatenate([buckets, window[None]]) * layout.quanta
+    n = every[:, 0]
+    mean = every / n[:, None]
+    share = mean[:, layout.blocks["clu"]]
+    adjusted = mean[:, : layout.dense] - share @ spec.expected.numpy()
+    concentration = (share**2).sum(1)
+    weight = spec.weight.numpy()
+    overall = every[:-1].sum(0) / n[:-1].sum()
+
+    def block(name: str, table: Floats) -> Floats:
+        part: Floats = table[:, layout.blocks[name]]
+        return part
+
+    def quadratic(values: Floats, within: float | None = None) -> float:
+        centre, _, model = _moments(values[:-1], n[:-1], within)
+        variance = _variance(model, n[-1], concentration[-1] / concentration[:-1].mean())
+        statistic = ((values[-1] - centre) ** 2).sum() / variance
+        return float(scipy.stats.f.sf(statistic, model["directions"], model["directions"] * model["dof"]))
+
+    def direction(values: Floats) -> float:
+        centre, spread, model = _moments(values[:-1], n[:-1], None)
+        variance = _variance(model, n[-1], concentration[-1] / concentration[:-1].mean())
+        t2 = ((values[-1] - centre) ** 2 / (spread * variance / model["trace"])).max()
+        return min(1.0, float(scipy.stats.f.sf(t2, 1, model["dof"])) * layout.dim)
+
+    def counts(values: Floats, clump: float = 1.0) -> float:
+        return _upper_tail(values[:-1], n[:-1], values[-1], n[-1], clump)
+
+    fourier = block("rff", mean)
+    within_fourier = 1 - (overall[layout.blocks["rff"]] ** 2).sum()
+    _, _, model = _moments(fourier[:-1], n[:-1], within_fourier)
+    effective = min(1.0, within_fourier / model["trace"])
+    p = overall[layout.blocks["clu"]]
+    whitened = block("lin", adjusted) @ spec.whitening.numpy()
+    return {
+        "mmd_adj": quadratic(block("rff", adjusted)),
+        "white_adj": quadratic(whitened),
+        "maxdir_adj": direction(whitened),
+        "mmd": quadratic(fourier, within_fourier),
+        "clus": quadratic(share * weight, (p * (1 - p) * weight**2).sum()),
+        "maxclus": counts(block("clu", every), 1 / effective),
+        "quad": quadratic(block("quad", adjusted)),
+        "spread": quadratic(block("near", adjusted)),
+        "out": counts(block("far", every)),
+        "repeats": counts(block("rep", every)),
+    }
+
+
+def _moments(mean: Floats, n: Floats, within: float | None) -> tuple[Floats, Floats, dict[str, float]]:
+    """Centre, per-coordinate spread and the scalars of one block's reference."""
+    buckets, width = mean.shape
+    total = n.sum()
+    centre = (mean * n[:, None]).sum(0) / total
+    gram = (mean - centre) @ (mean - centre).T * np.sqrt(np.outer(n, n))
+    free = buckets - 1
+    trace = max(np.trace(gram) / free, 1e-30)
+    square = free**2 / ((free - 1) * (free + 2)) * ((gram**2).sum() / free**2 - trace**2 / free)
+    square = min(max(square, trace**2 / min(width, 20 * buckets)), trace**2)
+    directions = trace**2 / square
+    inflation, squares = 1.0, 0.0
+    for lag in range(1, max(1, min(4, buckets // 6)) + 1):
+        serial = np.trace(gram, lag) / (buckets - lag) / max(np.trace(gram) / buckets, 1e-30) + 1 / buckets
+        serial = min(max(serial, 0.0), 0.95)
+        if serial <= 2 / math.sqrt(buckets * directions):
+            break
+        inflation += 2 * serial
+        squares += 2 * serial**2
+    usual = (total - (n**2).sum() / total) / free
+    trace *= free / max(buckets - inflation, 1.0)
+    intra = 0.0
+    if within is not None:
+        intra = min(max((trace - within) / (trace + (usual - 1) * within), 0.0), 1.0)
+    own = (n[:, None] * (mean - centre) ** 2).sum(0) / free
+    model = {
+        "trace": trace,
+        "directions": directions,
+        "dof": max(buckets / (1 + squares), 3.0) - 1,
+        "inflation": inflation,
+        "total": total,
+        "usual": usual,
+        "intra": intra,
+        "within": math.nan if within is None else within,
+    }
+    return centre, 0.9 * own + 0.1 * own.mean() + 1e-30, model
+
+
+def _variance(model: dict[str, float], n: float, concentration: float) -> float:
+    """Variance (trace) of a window's mean less the reference's."""
+    own = model["trace"] / n * (1 + (model["inflation"] - 1) * max(1 - model["usual"] / n, 0.0))
+    if not math.isnan(model["within"]):
+        between = model["intra"] * model["trace"] / model["usual"]
+        own = max(own, between + (1 - model["intra"]) * model["within"] / n)
+    own *= math.sqrt(max(concentration, 1.0))
+    return max(own + model["inflation"] * model["trace"] / model["total"], 1e-30)
+
+
+def _upper_tail(buckets: Floats, n: Floats, count: Floats, size: float, clump: float) -> float:
+    """Smallest gamma-Poisson upper tail over the coordinates most in excess, Bonferroni over all."""
+    total, seen = n.sum(), buckets.sum(0)
+    expected = np.outer(n, seen / total)
+    dispersion = ((buckets - expected) ** 2 / np.maximum(expected, 1e-9)).sum(0) / (len(n) - 1)
+    dispersion = np.maximum(dispersion, max(clump, 1.0))
+    events, shape = count / dispersion, seen / dispersion + 0.5
+    mean = shape * size / total
+    z = (events - mean) / np.sqrt(mean + mean**2 / shape)
+    top = np.argsort(-z)[:4]
+    tail = scipy.special.betainc(np.maximum(events[top], 1e-9), shape[top], size / (total + size))
+    return float(min(np.where(events[top] <= 0, 1.0, tail).min() * len(z), 1.0))

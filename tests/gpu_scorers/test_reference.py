@@ -1,0 +1,140 @@
+"""Windows against references: the batched code against plain numpy, size, power, and who sees what."""
+
+import numpy as np
+import pytest
+import torch
+
+from gpu_scorers import arrays, numpy_reference
+from gpu_scorers.calibration import Calibration
+from gpu_scorers.reference import Reference, held_out
+from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.spec import Spec
+
+NAMES = [scorer.name for scorer in SCORERS]
+SERIES, BUCKETS, ROWS = 12, 16, 150
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(3)
+
+
+def _sketches(spec, draw, count=SERIES, rows=ROWS):
+    """Sketches of ``count`` windows."""
+    sums = np.zeros((count, spec.layout.width))
+    x = np.concatenate([draw(rows) for _ in range(count)])
+    arrays.fold(spec, sums, x, np.repeat(np.arange(count), rows))
+    return sums
+
+
+@pytest.fixture(params=[1, 10], ids=["iid", "runs of 10"])
+def world(request, topics, random):
+    """A spec, reference buckets [series, buckets, width], and a maker of windows."""
+
+    def draw(rows, **drift):
+        return topics(random, rows, run=request.param, **drift)
+
+    spec = Spec.fit(draw(3000), features=64, clusters=24, axes=8)
+    buckets = np.stack([_sketches(spec, draw) for _ in range(BUCKETS)], 1)
+    return spec, buckets, draw
+
+
+def test_torch_agrees_with_numpy(world):
+    spec, buckets, draw = world
+    windows = _sketches(spec, lambda rows: draw(rows, shift=0.03))
+    reference = Reference.build(spec, torch.from_numpy(buckets))
+    got = reference.score(torch.from_numpy(windows)).p.numpy()
+    for series in range(4):
+        want = numpy_reference.p_values(spec, buckets[series], windows[series])
+        assert list(want) == NAMES
+        np.testing.assert_allclose(
+            np.log(got[series]), np.log(np.maximum([*want.values()], 1e-30)), rtol=1e-6, atol=1e-8
+        )
+
+
+def test_a_batch_says_what_each_series_says_alone(world):
+    spec, buckets, draw = world
+    windows = _sketches(spec, draw)
+    models = [arrays.build(spec, each) for each in buckets]
+    together = arrays.score(spec, np.stack([m.model for m in models]), windows).p
+    for series in range(3):
+        alone = arrays.score(spec, models[series].model[None], windows[series : series + 1]).p
+        np.testing.assert_allclose(together[series], alone[0], rtol=1e-9)
+
+
+def test_calibrated_size_and_power(world):
+    spec, buckets, draw = world
+    reference = Reference.build(spec, torch.from_numpy(buckets))
+    calibration = Calibration(held_out(spec, torch.from_numpy(buckets)).reshape(-1, len(SCORERS)))
+    quiet = torch.cat(
+        [calibration(reference.score(torch.from_numpy(_sketches(spec, draw))).p).p for _ in range(20)]
+    )
+    rate = (quiet < 0.05).double().mean(0)
+    assert (rate < 0.1).all(), dict(zip(FAMILIES, rate.tolist(), strict=True))
+    assert (quiet < 0.001).double().mean() < 0.005
+    moved = calibration(reference.score(torch.from_numpy(_sketches(spec, lambda n: draw(n, shift=0.15)))).p).p
+    assert (moved[:, FAMILIES.index("mean")] < 0.01).double().mean() > 0.9
+
+
+def _new_mix(draw, rows):
+    return draw(rows, weights=[0.45, *[0.05] * 11])
+
+
+def _repeated(draw, rows):
+    x = draw(rows)
+    x[:: rows // 8] = x[0]
+    return x
+
+
+def _wider(draw, rows):
+    x = draw(rows)
+    return x + 0.25 * np.random.default_rng(4).standard_normal(x.shape).astype(np.float32) * x.std()
+
+
+def _strangers(draw, rows):
+    x = draw(rows)
+    x[:: rows // 12] *= -1
+    return x
+
+
+@pytest.mark.parametrize(
+    ("family", "drift"),
+    [("mix", _new_mix), ("repeats", _repeated), ("spread", _wider), ("tails", _strangers)],
+)
+def test_each_family_sees_its_own_kind_of_drift(topics, random, family, drift):
+    def draw(rows, **options):
+        return topics(random, rows, **options)
+
+    spec = Spec.fit(draw(3000), features=64, clusters=24, axes=8)
+    buckets = torch.from_numpy(np.stack([_sketches(spec, draw) for _ in range(BUCKETS)], 1))
+    calibration = Calibration(held_out(spec, buckets).reshape(-1, len(SCORERS)))
+    windows = torch.from_numpy(_sketches(spec, lambda rows: drift(draw, rows)))
+    said = calibration(Reference.build(spec, buckets).score(windows).p)
+    assert said.p[:, FAMILIES.index(family)].median() < 1e-3
+
+
+def test_merged_windows_keep_their_size(world):
+    """Sums add over time: ten merged windows score against the same reference."""
+    spec, buckets, draw = world
+    reference = Reference.build(spec, torch.from_numpy(buckets))
+    calibration = Calibration(held_out(spec, torch.from_numpy(buckets)).reshape(-1, len(SCORERS)))
+    merged = sum(_sketches(spec, draw) for _ in range(10))
+    assert (calibration(reference.score(torch.from_numpy(merged)).p).p < 0.001).double().mean() < 0.05
+
+
+def test_a_reference_needs_buckets():
+    spec = Spec.fit(np.random.default_rng(0).standard_normal((50, 8)), features=16, clusters=4, axes=4)
+    with pytest.raises(ValueError, match="at least 4 buckets"):
+        arrays.build(spec, np.ones((3, spec.layout.width)))
+
+
+def test_the_prior_alone_is_wider_than_theory():
+    p = torch.full((1, len(SCORERS)), 1e-4, dtype=torch.float64)
+    assert (Calibration()(p).p > 1e-4).all()
+
+
+def test_calibration_is_monotone():
+    random = np.random.default_rng(6)
+    calibration = Calibration(torch.from_numpy(random.random((200, len(SCORERS)))))
+    p = torch.logspace(-20, 0, 200, dtype=torch.float64)[:, None].expand(200, len(SCORERS))
+    assert (calibration(p).p.diff(dim=0) >= -1e-12).all()
