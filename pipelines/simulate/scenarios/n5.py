@@ -8,7 +8,6 @@ SCENARIO = Scenario(
     truth=None,
     duration_s=6 * 3600,
     shape="ramp",
-    ramp_s=6 * 3600,
     surge=Surge((1.5, 2.0, 3.0), served=True),
     move=Move("spare", 0.2),
 )

@@ -13,7 +13,6 @@ SCENARIO = Scenario(
     ),
     duration_s=12 * 3600,
     shape="ramp",
-    ramp_s=12 * 3600,
     depth=0.02,
     root=("service", "request_model"),
     min_severity="info",
