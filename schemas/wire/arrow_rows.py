@@ -5,7 +5,7 @@ strings and lists. Nothing is expanded beyond the size of a record before its de
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class ArrowRows:
         self.body = body
         self.unknown: Counter[str] = Counter()
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> list[Draft]:
         """One draft a batch.
 
         Raises:
@@ -44,11 +44,14 @@ class ArrowRows:
         """
         start = 0
         drafts = []
-        for batch in read_batches(self.body):
-            if batch.num_rows:
-                drafts.append(self._draft(batch, start))
-            start += batch.num_rows
-        return iter(drafts)
+        try:
+            for batch in read_batches(self.body):
+                if batch.num_rows:
+                    drafts.append(self._draft(batch, start))
+                start += batch.num_rows
+        except UnicodeDecodeError:  # names in a schema are decoded when first asked for
+            raise Refused("framing", "broken Arrow") from None
+        return drafts
 
     def _draft(self, batch: pa.RecordBatch, start: int) -> Draft:
         count = batch.num_rows
@@ -61,7 +64,8 @@ class ArrowRows:
             given.setdefault(field.name, values)
         if self.form == "gpu":
             given = spell_out_columns({name: _without_blanks(values) for name, values in given.items()})
-        for column in columns(self.form).values():
+        # A vector is held against dim and dtype, so it comes last.
+        for column in sorted(columns(self.form).values(), key=lambda column: column.kind == "vector"):
             values = given.pop(column.name, None)
             if values is not None and values.null_count < count:
                 self._take(draft, column, values)

@@ -60,6 +60,8 @@ class Draft:
 
     def chunks(self, topic: str, broker_time_ms: int | None, ahead_s: float) -> list[Chunk]:
         """Make the last checks and the chunks of what is left."""
+        if len(self.refused) == self.count:  # a required column may be missing as a whole
+            return []
         self._check_times(broker_time_ms, ahead_s)
         if self.form == "changes":
             self._check_target()
@@ -70,7 +72,7 @@ class Draft:
         keep = self._kept()
         if keep is not None and not len(keep):
             return []
-        return [Chunk(topic, self.form, self._batch(keep))] if self.count else []
+        return [Chunk(topic, self.form, self._batch(keep))]
 
     def _check_times(self, broker_time_ms: int | None, ahead_s: float) -> None:
         limit = TIME[1]
