@@ -5,6 +5,7 @@
     source ── parcels ──> take apart ── (shard, messages) ──> shard (keyed state) ── emissions ──> write
                              └── dead letters ──> write
 """
+# mypy: allow-untyped-calls
 
 import gc
 import logging
@@ -17,7 +18,7 @@ import msgspec
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.beam.process import Process, forget, process
@@ -143,6 +144,7 @@ def _execute(job: Job, job_id: str, here: Process) -> Any:
 def _figures(result: Any) -> tuple[Tally, list[Count], int]:
     """What the metrics counted: outputs, samples by topic, outcome and reason, and series."""
     tally = Tally()
+    series = 0
     samples: dict[tuple[str, str, str], int] = {}
     found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
     for counter in found["counters"]:
@@ -154,9 +156,10 @@ def _figures(result: Any) -> tuple[Tally, list[Count], int]:
             tally.events[name.removeprefix("events/")] += value
         elif name.startswith("after_idle/"):
             tally.late[name.removeprefix("after_idle/")] += value
+        elif name == "series":
+            series += value
         else:
             setattr(tally, name, getattr(tally, name) + value)
-    series = sum(gauge.result.value for gauge in found["gauges"])
     counts = tally.corrected([Count(*key, value) for key, value in samples.items()])
     return tally, counts, series
 

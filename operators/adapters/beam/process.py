@@ -22,6 +22,7 @@ class Live:
     log_bytes: int = 0
     log_count: int = 0
     done_to: int | None = None
+    series: int = 0
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """The two ends around the shards: parcels taken apart, and emissions and dead letters written and counted."""
+# mypy: allow-untyped-calls
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import apache_beam as beam
 import msgspec
-from apache_beam.metrics import Metrics
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 
 from operators.adapters.beam.codec import decode_emission, decode_parcel, encode_messages
@@ -29,10 +30,10 @@ class Outputs(Protocol):
 OpenOutputs = Callable[[], Outputs]
 
 
-class TakeApart(beam.DoFn):  # type: ignore[misc]
+class TakeApart(beam.DoFn):
     """Parcels to (shard, messages); dead letters on a side output; accounts as counters."""
 
-    def process(self, element: bytes) -> Iterator[tuple[int, bytes] | TaggedOutput]:
+    def process(self, element: bytes) -> Iterator[Any]:
         """One poll's parcel."""
         contents = decode_parcel(element)
         for topic, outcome, reason, samples in contents.accounts:
@@ -44,7 +45,7 @@ class TakeApart(beam.DoFn):  # type: ignore[misc]
             yield TaggedOutput(DEAD_LETTERS, letter)
 
 
-class _Write(beam.DoFn):  # type: ignore[misc]
+class _Write(beam.DoFn):
     """Opens the run's outputs once a process; what a bundle wrote is flushed before the bundle ends."""
 
     def __init__(self, open_outputs: OpenOutputs, job_id: str) -> None:

@@ -28,7 +28,7 @@ Opener = Callable[[tuple[int, int]], Source]
 _live: dict[tuple[str, int], Reader] = {}
 
 
-class Mark(CheckpointMark):  # type: ignore[misc]
+class Mark(CheckpointMark):
     """Where a reader stood. The offsets to commit are those of its snapshot."""
 
     def __init__(self, job_id: str, index: int, snapshot: bytes) -> None:
@@ -46,7 +46,7 @@ class Mark(CheckpointMark):  # type: ignore[misc]
         reader.commit(done)
 
 
-class MarkCoder(coders.Coder):  # type: ignore[misc]
+class MarkCoder(coders.Coder):
     """Deterministic bytes of a `Mark`: job, index, snapshot."""
 
     def encode(self, value: Mark) -> bytes:
@@ -63,7 +63,7 @@ class MarkCoder(coders.Coder):  # type: ignore[misc]
         return True
 
 
-class TelemetrySource(UnboundedSource):  # type: ignore[misc]
+class TelemetrySource(UnboundedSource):
     """One share of a source's partitions; split into ``readers`` shares by the runner."""
 
     def __init__(
@@ -96,15 +96,15 @@ class TelemetrySource(UnboundedSource):  # type: ignore[misc]
             for index in range(self._readers)
         ]
 
-    def create_reader(self, options: Any, checkpoint_mark: Mark | None) -> "TelemetryReader":
+    def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> "TelemetryReader":
         """A reader at its start, or where the mark says."""
         part = self._part or (0, 1)
         source = self._opener(part)
-        if checkpoint_mark is None:
-            reader = Reader(source, self._settings, until_end=self._until_end)
-        else:
+        if isinstance(checkpoint_mark, Mark):
             snapshot = checkpoint_mark.snapshot
             reader = Reader.restore(snapshot, source, self._settings, until_end=self._until_end)
+        else:
+            reader = Reader(source, self._settings, until_end=self._until_end)
         return TelemetryReader(reader, self._job_id, part[0])
 
     def get_checkpoint_mark_coder(self) -> MarkCoder:
@@ -116,7 +116,7 @@ class TelemetrySource(UnboundedSource):  # type: ignore[misc]
         return coders.BytesCoder()
 
 
-class TelemetryReader(UnboundedReader):  # type: ignore[misc]
+class TelemetryReader(UnboundedReader):
     """Polls once an element, waiting for at most half a second, which is what keeps an idle job calm."""
 
     def __init__(self, reader: Reader, job_id: str, index: int) -> None:

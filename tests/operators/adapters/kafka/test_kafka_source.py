@@ -2,7 +2,6 @@
 
 import gc
 import time
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
@@ -36,9 +35,9 @@ def broker() -> Broker:
 
 
 @pytest.fixture(params=sorted(CLIENTS))
-def options(broker: Broker, request: pytest.FixtureRequest) -> Iterator[tuple[str, KafkaOptions]]:
+def options(broker: Broker, request: pytest.FixtureRequest) -> tuple[str, KafkaOptions]:
     group = f"{request.node.name}"
-    yield request.param, KafkaOptions(servers=broker.servers, group=group, api_version=(2, 3))
+    return request.param, KafkaOptions(servers=broker.servers, group=group, api_version=(2, 3))
 
 
 def read(source: KafkaSource, count: int) -> dict[str, list[bytes]]:
