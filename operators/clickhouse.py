@@ -205,7 +205,7 @@ class Store:
         # Arrow output has enums as their numbers: ask for the types, and give them their names back
         try:
             described = self._client.query(
-                f"DESCRIBE TABLE ({sql})", parameters=parameters or None
+                f"DESCRIBE TABLE (\n{sql}\n)", parameters=parameters or None
             ).result_rows
         except ClickHouseError:
             return table  # SHOW and the like have no enums

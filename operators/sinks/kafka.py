@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.sinks.dead_letters import dlq_record, dlq_topic
@@ -37,7 +34,7 @@ class KafkaSink:
         timeout_s: how long `flush` waits for the brokers.
 
     Raises:
-        SinkError: no broker answers.
+        SinkError: the client refuses its options or finds no broker; some do so at the first `flush` only.
     """
 
     def __init__(
@@ -47,14 +44,20 @@ class KafkaSink:
         pipeline: str = "driftline",
         timeout_s: float = 60.0,
     ):
-        options = {"acks": "all", "linger_ms": 5, "compression_type": "gzip"} | dict(config or {})
+        # here, as only those who send to Kafka should wait for its client
+        import kafka
+
+        options = {"acks": "all", "compression_type": "gzip", "max_block_ms": int(timeout_s * 1000)}
+        self._errors = kafka.errors
         self._bootstrap = bootstrap
         self._pipeline = pipeline
         self._timeout_s = timeout_s
         self._pending: list[_Record] = []
         try:
-            self._producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), **options)
-        except KafkaError as error:
+            self._producer = kafka.KafkaProducer(
+                bootstrap_servers=bootstrap.split(","), **options | dict(config or {})
+            )
+        except kafka.errors.KafkaError as error:
             raise SinkError(f"kafka://{bootstrap}: {_reason(error)}") from error
 
     def write(self, emission: Emission) -> None:
@@ -74,33 +77,33 @@ class KafkaSink:
 
     def flush(self) -> None:
         """Send what was gathered and wait until the brokers have it; raises `SinkError`, keeping the rest."""
-        pending, self._pending = self._pending, []
-        failed: list[_Record] = []
+        futures = {}
         reason: Exception | None = None
-        sent = []
-        for record in pending:
+        for place, record in enumerate(self._pending):
             try:
-                future = self._producer.send(
+                futures[place] = self._producer.send(
                     record.topic, record.value, key=record.key, headers=record.headers
                 )
-                sent.append((record, future))
-            except KafkaError as error:
-                failed.append(record)
+            except self._errors.KafkaTimeoutError as error:
+                reason = error
+                break  # nobody answers: each of the others would wait as long
+            except self._errors.KafkaError as error:
                 reason = error
         try:
             self._producer.flush(timeout=self._timeout_s)
-        except KafkaError as error:
+        except self._errors.KafkaError as error:
             reason = error
-        for record, future in sent:
-            if not future.succeeded():
-                failed.append(record)
-                reason = future.exception or reason
-        if failed:
+        taken = {place for place, future in futures.items() if future.succeeded()}
+        sent, self._pending = (
+            self._pending,
+            [r for place, r in enumerate(self._pending) if place not in taken],
+        )
+        if self._pending:
             # those whose answer was lost may arrive twice: at least once, and the id tells
-            self._pending = failed + self._pending
+            failure = next((f.exception for f in futures.values() if f.failed()), None) or reason
             raise SinkError(
-                f"kafka://{self._bootstrap}: {len(failed)} of {len(pending)} records not taken: "
-                f"{_reason(reason)}"
+                f"kafka://{self._bootstrap}: {len(self._pending)} of {len(sent)} records not taken: "
+                f"{_reason(failure)}"
             )
 
     def close(self) -> None:

@@ -1,0 +1,103 @@
+"""The Kafka sink against librdkafka's in-process broker."""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer
+
+from operators.dead_letters import DeadLetter
+from operators.emission import Emission
+from operators.sinks import KafkaSink, SinkError
+from schemas.events import parse_anomaly
+from tests.outputs import event
+
+# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
+pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[str]:
+    mock = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+    brokers = mock.list_topics(timeout=10).brokers.values()
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    del mock
+
+
+@pytest.fixture
+def sink(servers: str) -> Iterator[KafkaSink]:
+    opened = KafkaSink(servers, {"api_version": (2, 3)})
+    yield opened
+    opened.close()
+
+
+def read(servers: str, topic: str, count: int) -> list[Message]:
+    """The first ``count`` messages of a topic, or all there are after ten seconds."""
+    group = str(uuid.uuid4())
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    messages: list[Message] = consumer.consume(count, timeout=10)
+    consumer.close()
+    return messages
+
+
+def test_events_arrive_in_binary_mode_keyed_by_fingerprint(servers: str, sink: KafkaSink) -> None:
+    sent = [event(1), event(1, revision=1), event(2)]
+    sink.write(Emission(shard=0, events=tuple(sent[:2])))
+    sink.write(Emission(shard=1, events=(sent[2],)))
+    sink.flush()
+    messages = read(servers, "anomalies.v1", 3)
+    found = [parse_anomaly(message.value(), message.headers()) for message in messages]
+    assert sorted(found, key=lambda e: (e.event_id, e.revision)) == sent
+    assert {message.key() for message in messages} == {e.fingerprint.encode() for e in sent}
+    first, second, *_ = (m for m in messages if m.key() == event(1).fingerprint.encode())
+    assert first.partition() == second.partition()
+
+
+def test_dead_letters_carry_their_reason_in_headers(servers: str, sink: KafkaSink) -> None:
+    place = ("telemetry.gpu.v1", "telemetry.gpu.v1/0", 12, 8, "ab" * 32)
+    kept = DeadLetter("missing_field", "gpu", *place, value=b'{"a": 1}')
+    bare = DeadLetter("broken_json", "no closing brace", *place)
+    sink.write_dead_letters([kept, bare])
+    sink.flush()
+    messages = read(servers, "telemetry.gpu.v1.dlq", 2)
+    by_reason = {dict(m.headers())["driftline_reason"]: m for m in messages}
+    assert by_reason[b"missing_field"].value() == b'{"a": 1}'
+    assert by_reason[b"broken_json"].value() == b""
+    headers = dict(by_reason[b"broken_json"].headers())
+    assert (headers["driftline_offset"], headers["driftline_length"]) == (b"12", b"8")
+    assert headers["driftline_sha256"] == b"ab" * 32
+
+
+def test_without_a_broker_a_flush_says_so_once_and_keeps_all() -> None:
+    # in a process of its own: kafka-python leaves the sockets of refused connections open
+    script = """
+from operators.emission import Emission
+from operators.sinks import KafkaSink, SinkError
+from tests.outputs import event
+sink = KafkaSink("127.0.0.1:9", {"api_version": (2, 3)}, timeout_s=0.3)
+sink.write(Emission(shard=0, events=tuple(map(event, range(100)))))
+for end in (sink.flush, sink.close):
+    try:
+        end()
+    except SinkError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert len(said) == 2
+    assert all(line.startswith("kafka://127.0.0.1:9: 100 of 100 records not taken: ") for line in said)
+
+
+def test_a_flush_that_fails_keeps_what_was_not_taken(servers: str) -> None:
+    sink = KafkaSink(servers, {"api_version": (2, 3), "max_request_size": 2000})
+    sink.write(Emission(shard=0, events=(event(1, summary="x" * 5000), event(5, summary="short"))))
+    with pytest.raises(SinkError, match="1 of 2"):
+        sink.flush()
+    with pytest.raises(SinkError, match="MessageSizeTooLarge"):
+        sink.close()
+    found = [json.loads(message.value())["summary"] for message in read(servers, "anomalies.v1", 4)]
+    assert found.count("short") == 1
