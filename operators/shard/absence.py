@@ -5,6 +5,7 @@ rate makes it so (Poisson) and it is well beyond the longest gap the series had 
 for that within an hour is never missed.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ _LONGER = 2.5
 _LIMIT_S = 3600.0
 #: Windows seen before a series is known; windows after which a harmless or harmful silence is taken for good.
 _KNOWN, _GONE, _GIVEN_UP = 10, 30, 1440
+#: Windows for which a series that is back is said to be well.
+_CALM = 120
+#: Standard deviations by which a parent must have lost what a silent part of it carried.
+_SIGNIFICANT = 3.0
 #: Windows over which the learnt rate forgets.
 _MEMORY = 30.0
 #: Windows of samples kept, to compare before with after.
@@ -52,6 +57,7 @@ class Absence:
         self.gone: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self.silent: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self.pages: npt.NDArray[np.bool_] = np.zeros(0, bool)
+        self.calm: Ints = np.zeros(0, np.int64)
         self.short: Ints = np.zeros(0, np.int64)
         self.ring: npt.NDArray[np.float32] = np.zeros((0, _RING), np.float32)
 
@@ -65,15 +71,12 @@ class Absence:
             setattr(self, name, np.concatenate([array, fresh]))
         self.last[-new:] = self.window
 
-    def observe(self, index: Ints, samples: Floats) -> Ints:
+    def observe(self, index: Ints, samples: Floats) -> None:
         """Count one window.
 
         Args:
             index: bases that said something.
             samples: how many samples each.
-
-        Returns:
-            Bases that are back after a silence that was told.
         """
         self.window += 1
         self.ring[:, self.window % _RING] = 0
@@ -87,9 +90,9 @@ class Absence:
         self.gap[index] = np.where(started, 0, np.maximum(self.gap[index] * 0.9995, gap - 1))
         self.last[index] = self.window
         self.seen[index] += 1
-        back = index[self.silent[index]]
+        self.calm = np.maximum(self.calm - 1, 0)
+        self.calm[index[self.silent[index]]] = _CALM
         self.gone[index] = self.silent[index] = self.pages[index] = False
-        return back
 
     def missing(self) -> npt.NDArray[np.bool_]:
         """Which bases are silent beyond what is plausible, the given-up ones included."""
@@ -100,13 +103,14 @@ class Absence:
         missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & (gap >= 2) & (gap > _LONGER * self.gap)
         return missing | self.gone
 
-    def findings(self, catalogue: Catalogue, back: Ints) -> tuple[list[Finding], list[Base]]:
+    def findings(self, catalogue: Catalogue) -> tuple[list[Finding], list[Base]]:
         """What is to be told of this window's silences.
 
         Returns:
             Findings of silent bases (one for a slice that is silent altogether) and of those that are back,
             and the bases that are now taken to be gone for good.
         """
+        back = np.flatnonzero((self.calm > 0) & (self.last == self.window))
         findings = [self._finding(catalogue.bases[place], place, alarm=False) for place in back.tolist()]
         retired = []
         fresh = np.flatnonzero(self.missing() & ~self.gone & _spoken_for(catalogue))
@@ -125,7 +129,9 @@ class Absence:
 
     def shortfalls(self, catalogue: Catalogue, index: Ints, value: Floats) -> list[Finding]:
         """Replicas that stay below what is desired for more than five minutes."""
-        at = dict(zip(index.tolist(), value.tolist(), strict=True))
+        names = catalogue.names[1]
+        counts = np.isin(catalogue.codes[index, 1], [names.get(READY, -2), names.get(DESIRED, -2)])
+        at = dict(zip(index[counts].tolist(), value[counts].tolist(), strict=True))
         findings = []
         for place, ready in at.items():
             base = catalogue.bases[place]
@@ -195,7 +201,7 @@ class Absence:
         for parent in _parents(catalogue, base):
             after, before = self._sum(parent, 0, width), self._sum(parent, width, width)
             lost, carried = before - after, float(self.rate[place]) * width * self.window_s
-            if lost >= 0.5 * carried and lost >= 4.0 * np.sqrt(before + after + 1.0):
+            if lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
                 return "warning", "telemetry_fault"
             break
         return "info", "telemetry_fault"
@@ -223,9 +229,9 @@ class Absence:
             base.series()[0],
             DETECTOR,
             alarm=alarm,
-            score=cost * np.log10(np.e),
-            threshold=_COST * float(np.log10(np.e)),
-            p_value=max(float(np.exp(-cost)), 1e-300),
+            score=cost * math.log10(math.e),
+            threshold=_COST * math.log10(math.e),
+            p_value=max(math.exp(-cost), 1e-300),
             observed=0.0,
             expected=rate,
             low=rate,
@@ -240,7 +246,7 @@ class Absence:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name, for the state codec."""
-        names = ("last", "seen", "gap", "rate", "gone", "silent", "pages", "short", "ring")
+        names = ("last", "seen", "gap", "rate", "gone", "silent", "pages", "calm", "short", "ring")
         return {name: getattr(self, name) for name in names}
 
     def load(self, window: int, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -60,11 +60,11 @@ class Evaluation:
         """
         end = start + self.window_ms
         index = self.catalogue.find(rows.key)
-        back = self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
+        self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
         index, rows = self._filled(index, rows)
         values = self._values(index, rows)
         self._mask(index, values, whole)
-        findings, gone = self.absence.findings(self.catalogue, back)
+        findings, gone = self.absence.findings(self.catalogue)
         findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
         findings += self._judge(start, index, values)
         told = self.lifecycle.step(start, end, findings, suppress)

@@ -42,7 +42,7 @@ def test_the_bins_cover_two_percent() -> None:
 @settings(deadline=None)
 @given(st.lists(VALUES, min_size=2, max_size=8), st.randoms(use_true_random=False))
 def test_merging_is_exact_in_any_order_and_grouping(series: list[list[float]], random: object) -> None:
-    whole = group(concat([one for one in parts(series)]))[0]
+    whole = group(concat(list(parts(series))))[0]
     shuffled = parts(series)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     half = len(shuffled) // 2
