@@ -31,7 +31,8 @@ def fold(chunks: Sequence[Chunk], settings: Settings) -> pa.RecordBatch:
     Returns:
         Cells as `operators.cells.cell_schema`, in canonical order, no two of the same key.
     """
-    folded = [_fold_one(chunk, settings) for chunk in chunks if chunk.form in _PARTS and chunk.batch.num_rows]
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        folded = [_fold_one(each, settings) for each in chunks if each.form in _PARTS and each.batch.num_rows]
     return folded[0] if len(folded) == 1 else merge(folded, settings.slices)
 
 

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from operators.fold.bins import bin_of
 from operators.fold.coding import Coded, Ints, coded
 from operators.fold.histograms import attribute_of, spread
-from operators.fold.parts import Part, column, numbers, points, tallies, values
+from operators.fold.parts import NO_BIN, Part, column, numbers, points, tallies, values
 from schemas.signals import SIGNALS, Signal
 
+#: Temporalities, and None for what does not say.
+_MODES = ("gauge", "delta", "cumulative", None)
+_GAUGE, _DELTA, _CUMULATIVE = range(3)
+#: Kinds that count something, and their temporality by default; the others are always values.
 _DEFAULT = {"count": "delta", "counter": "cumulative"}
 
 
@@ -26,26 +32,26 @@ def metric_parts(batch: Any) -> Iterator[Part]:
     counted = np.full(size, np.nan) if behind is None else numbers(behind)
     counts = column(batch, "hist_counts")
     whole = np.zeros(size, bool) if counts is None else counts.is_valid().to_numpy(zero_copy_only=False)
-    told = temporality.values.to_pylist()
+    mode = np.array([_MODES.index(word) for word in (*temporality.values.to_pylist(), None)])[
+        temporality.codes
+    ]
     names = attribute.values.to_pylist()
+    codes = np.isin(attribute.codes, [place for place, word in enumerate(names) if word == "xid"])
     for place, name in enumerate(signal.values.to_pylist()):
         mine = signal.codes == place
         if (mine & whole).any():
-            yield from _histograms(name, batch, np.flatnonzero(mine & whole), temporality)
-        kind = SIGNALS[name].kind
-        modes = np.array([told.index(mode) if mode in told else -2 for mode in ("delta", "cumulative")])
-        default = _DEFAULT.get(kind, "gauge")
-        additive = kind in _DEFAULT
-        delta = (temporality.codes == modes[0]) | ((temporality.codes < 0) & (default == "delta"))
-        running = (temporality.codes == modes[1]) | ((temporality.codes < 0) & (default == "cumulative"))
+            yield from _histograms(name, batch, np.flatnonzero(mine & whole), mode)
         mine &= ~whole & ~np.isnan(value)
-        for rows, fold in (
-            (np.flatnonzero(mine & running & additive), "points"),
-            (np.flatnonzero(mine & delta & additive), "delta"),
-            (np.flatnonzero(mine & ~(additive & (running | delta))), "gauge"),
-        ):
-            if len(rows):
-                yield _plain(SIGNALS[name], fold, rows, value, counted, attribute.codes[rows], names)
+        default = _DEFAULT.get(SIGNALS[name].kind)
+        if default is None:
+            how = np.full(size, _GAUGE)
+        else:
+            how = np.where(mode == _MODES.index(None), _MODES.index(default), mode)
+            if name == "hw.errors":  # XID codes are readings, whatever they are called: their change tells
+                how[codes] = _CUMULATIVE
+        for fold in np.unique(how[mine]).tolist():
+            rows = np.flatnonzero(mine & (how == fold))
+            yield _plain(SIGNALS[name], fold, rows, value, counted, attribute.codes[rows], names)
 
 
 def _words(batch: Any, name: str, size: int) -> Coded:
@@ -54,13 +60,13 @@ def _words(batch: Any, name: str, size: int) -> Coded:
 
 
 def _plain(
-    signal: Signal, fold: str, row: Ints, value: Any, counted: Any, attribute: Ints, names: list[str]
+    signal: Signal, fold: int, row: Ints, value: Any, counted: Any, attribute: Ints, names: list[str]
 ) -> Part:
     """Samples of one signal that fold alike. An absent attribute is the whole signal."""
     labels, which = ("", *names), attribute + 1
-    if fold == "points":
+    if fold == _CUMULATIVE:
         return points(signal.name, row, value[row], attributes=labels, attribute=which)
-    if fold == "delta":
+    if fold == _DELTA:
         return tallies(signal.name, row, total=value[row], attributes=labels, attribute=which)
     stands = counted[row] != 0.0  # what stands on no sample says nothing
     row, which = row[stands], which[stands]
@@ -73,47 +79,59 @@ def _plain(
     return part
 
 
-def _histograms(name: str, batch: Any, row: Ints, temporality: Coded) -> Iterator[Part]:
-    told = temporality.values.to_pylist()
+def _histograms(name: str, batch: Any, row: Ints, mode: Ints) -> Iterator[Part]:
     index = pa.array(row)
     every_bounds = batch.column("hist_bounds").take(index).to_pylist()
     every_counts = batch.column("hist_counts").take(index).to_pylist()
+    sums = column(batch, "hist_sum")
+    every_sum = [None] * len(row) if sums is None else sums.take(index).to_pylist()
     deltas = []
-    for sample, bounds, counts in zip(row.tolist(), every_bounds, every_counts, strict=True):
+    for sample, bounds, counts, total in zip(
+        row.tolist(), every_bounds, every_counts, every_sum, strict=True
+    ):
         edges = [-np.inf, *(bounds or ()), np.inf]
-        buckets = list(zip(edges[:-1], edges[1:], counts, strict=True))
-        code = temporality.codes[sample]
-        if code >= 0 and told[code] == "cumulative":
-            labels = [attribute_of(lower, upper) for lower, upper, _ in buckets]
-            held = np.full(len(counts), sample)
-            yield points(
-                name, held, np.array(counts, np.float64), attributes=labels, attribute=np.arange(len(labels))
-            )
-        else:
-            deltas += [(sample, *bucket) for bucket in buckets if bucket[2] > 0]
+        if mode[sample] == _CUMULATIVE:
+            labels = [attribute_of(*bucket) for bucket in pairwise(edges)]
+            if bounds:  # one bucket of all tells nothing of its values
+                yield points(
+                    name,
+                    np.full(len(counts), sample),
+                    np.array(counts, np.float64),
+                    attributes=labels,
+                    attribute=np.arange(len(labels)),
+                )
+        elif sum(counts):
+            deltas.append(_spread(sample, edges, counts, total))
     if deltas:
-        yield _spread_all(name, deltas)
+        row, count, totals, value, bins = (np.concatenate(each) for each in zip(*deltas, strict=True))
+        which = np.zeros(len(row), np.int64)
+        yield Part(name, ("",), which, row, count, totals, value, np.where(np.isnan(value), NO_BIN, bins))
 
 
-def _spread_all(name: str, buckets: list[tuple[int, float, float, int]]) -> Part:
-    """Buckets of delta histograms: each sum is taken at the bucket's middle, an open end at its bound."""
-    row, total, value, bins, counts = [], [], [], [], []
-    for sample, lower, upper, count in buckets:
-        low = max(lower, 0.0)
-        high = low if np.isinf(upper) else max(upper, 0.0)
-        found, held = spread(lower, upper, int(count))
-        row.append(np.full(len(found), sample))
-        total.append(np.array([count * (low + high) / 2.0, *[0.0] * (len(found) - 1)]))
-        value.append(np.linspace(low, high, len(found)) if len(found) > 1 else np.array([high]))
-        bins.append(found)
-        counts.append(held)
-    return Part(
-        name,
-        ("",),
-        np.zeros(sum(map(len, row)), np.int64),
-        np.concatenate(row),
-        np.concatenate(counts),
-        np.concatenate(total),
-        np.concatenate(value),
-        np.concatenate(bins),
-    )
+def _spread(sample: int, edges: list[float], counts: list[int], total: float | None) -> tuple[Any, ...]:
+    """One delta histogram as entries: sample, counts, totals, values for min and max, bins.
+
+    A sum that was not told is taken at the buckets' middles, an open end at its bound. Without any bound all
+    values are the mean, where it is known.
+    """
+    size = sum(counts)
+    if len(edges) == 2:
+        mean = np.nan if total is None else total / size
+        at = np.zeros(1, np.int64) if total is None else bin_of(np.array([mean]))
+        return np.array([sample]), np.array([size]), np.array([total or 0.0]), np.array([mean]), at
+    found = [
+        (
+            max(lower, 0.0),
+            max(lower, 0.0) if np.isinf(upper) else max(upper, 0.0),
+            count,
+            *spread(lower, upper, count),
+        )
+        for (lower, upper), count in zip(pairwise(edges), counts, strict=True)
+        if count > 0
+    ]
+    bins, held = np.concatenate([each[3] for each in found]), np.concatenate([each[4] for each in found])
+    totals, value = np.zeros(len(bins)), np.full(len(bins), found[0][1])
+    middle = sum(count * (low + high) / 2.0 for low, high, count, _, _ in found)
+    totals[0] = middle if total is None else total
+    value[0], value[-1] = found[0][0] if len(bins) > 1 else found[0][1], found[-1][1]
+    return np.full(len(bins), sample), held, totals, value, bins

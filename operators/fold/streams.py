@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from operators.fold.coding import Ints, coded, combine
+from operators.fold.parts import column
 from schemas.identity import IDENTITY_FIELDS
 
 
@@ -18,7 +19,16 @@ def stream_of(identity: tuple[tuple[str, str], ...]) -> int:
 
 
 def streams(batch: Any) -> Ints:
-    """Stream of every row of a batch with identity columns: int64[n]."""
+    """Stream of every row of a batch: int64[n]. Where the wire names one (OpenTelemetry), it is that."""
+    own = column(batch, "stream")
+    if own is None:
+        return _by_identity(batch)
+    return np.where(
+        own.is_valid().to_numpy(zero_copy_only=False), own.fill_null(0).to_numpy(), _by_identity(batch)
+    )
+
+
+def _by_identity(batch: Any) -> Ints:
     held = {name: coded(batch.column(name)) for name in IDENTITY_FIELDS if name in batch.schema.names}
     size = batch.num_rows
     if not held:

@@ -1,5 +1,7 @@
 """Any split, order and regrouping of the same samples gives the same cells, to the byte."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -18,7 +20,7 @@ _amount = st.one_of(
     st.none(), st.floats(0, 1e6, allow_nan=False), st.sampled_from([0.0, -0.0, 1e-9, 0.1, 0.2, 0.3, 1e300])
 )
 _flag = st.one_of(st.none(), st.booleans())
-_identity = {name: _words for name in ("service_version", "replica", "gpu", "region", "route")}
+_identity = dict.fromkeys(("service_version", "replica", "gpu", "region", "route"), _words)
 _time = st.integers(START_MS, START_MS + 25_000)
 
 request = st.fixed_dictionaries(
@@ -110,7 +112,7 @@ def test_any_split_order_and_grouping(form, samples):
         whole = merge([fold([chunk(form, rows)], SETTINGS)], SETTINGS.slices)
         shuffled = random.sample(rows, len(rows))
         cuts = sorted(data.draw(st.sets(st.integers(1, len(rows)), max_size=4)) | {0, len(rows)})
-        pieces = [shuffled[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+        pieces = [shuffled[start:end] for start, end in pairwise(cuts)]
         partial = [fold([chunk(form, piece)], SETTINGS) for piece in pieces]
         random.shuffle(partial)
         middle = random.randrange(len(partial) + 1)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from functools import reduce
+from itertools import pairwise
 from operator import add
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_deliveries_may_be_cut_anywhere(values, data):
     one, other = intake(), intake()
     together = [one.take(whole)]
     apart = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         apart.append(other.take(whole[start:end]))
         other = Intake.restore(other.snapshot(), SETTINGS)
     nothing = Accounts()
