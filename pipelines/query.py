@@ -19,7 +19,8 @@ from pipelines.errors import UsageError
 
 Format = Literal["table", "json", "csv"]
 
-_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.S)
+#: Where a ; or a word means nothing: in strings, quoted names and comments.
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|--[^\n]*|/\*.*?\*/""", re.S)
 _READS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS")
 
 
@@ -32,15 +33,22 @@ def query(store: Store, sql: str, format: Format = "table") -> None:
     """
     answer = read(store, sql)
     if format == "table":
-        Console().print(_table(answer))
+        console = Console()
+        if not console.is_terminal:
+            console.width = 10_000  # into a file or a pipe nothing is folded
+        console.print(_table(answer))
     else:
         sys.stdout.write(render(answer, format))
 
 
 def read(store: Store, sql: str) -> pa.Table:
     """Run a statement that only reads; ClickHouse holds it to that too."""
-    words = _COMMENTS.sub("", sql).lstrip("( \t\r\n").split(None, 1)
-    if not words or words[0].upper().rstrip("(") not in _READS:
+    sql = _QUOTED.sub(lambda m: " " if m[0].startswith(("--", "/*")) else m[0], sql).strip().rstrip(";")
+    bare = _QUOTED.sub(" ", sql)
+    if ";" in bare:
+        raise UsageError("query takes one statement: nothing may follow the first ;")
+    word = re.match(r"[\s(]*(\w*)", bare)
+    if word is None or word[1].upper() not in _READS:
         raise UsageError(f"query only reads: begin with one of {', '.join(_READS)}")
     restricted = store.query("SELECT getSetting('readonly')::UInt8 AS level")["level"][0].as_py()
     return store.query(sql, settings={} if restricted else {"readonly": 1})

@@ -4,10 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError, TopicAlreadyExistsError
-
 from operators.store_errors import SinkError
 from schemas.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, TopicSpec
 
@@ -53,6 +49,8 @@ def create(bootstrap: str, config: Mapping[str, Any] | None = None, replication:
     Raises:
         SinkError: the broker cannot be reached, or refuses.
     """
+    from kafka.errors import TopicAlreadyExistsError
+
     with _admin(bootstrap, config) as admin:
         missing = [topic for topic in TOPICS if topic not in admin.list_topics()]
         created = []
@@ -73,6 +71,8 @@ def diff(bootstrap: str, config: Mapping[str, Any] | None = None) -> list[Differ
     Raises:
         SinkError: the broker cannot be reached, or refuses.
     """
+    from kafka.admin import ConfigResource, ConfigResourceType
+
     with _admin(bootstrap, config) as admin:
         there = [topic for topic in TOPICS if topic in admin.list_topics()]
         if not there:
@@ -107,7 +107,11 @@ def _values(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _admin(bootstrap: str, config: Mapping[str, Any] | None) -> Iterator[KafkaAdminClient]:
+def _admin(bootstrap: str, config: Mapping[str, Any] | None) -> Iterator[Any]:
+    # here, as listing the topics should not wait for the client
+    from kafka import KafkaAdminClient
+    from kafka.errors import KafkaError
+
     try:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **dict(config or {}))
         try:
