@@ -1,4 +1,4 @@
-"""The ``driftline`` command. Bodies are imported when they run, so that help is instant.
+"""The ``driftline`` command: options here, bodies in modules of their own that are imported when they run.
 
 Exit codes: 0 done, 1 failed, 2 wrong use or wrong config.
 """
@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipelines import cli_data
 from pipelines.errors import UsageError
 
 app = typer.Typer(
@@ -19,10 +20,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-topics_app = typer.Typer(help="The Kafka topics driftline reads and writes.", no_args_is_help=True)
-app.add_typer(topics_app, name="topics")
+topics = typer.Typer(help="The Kafka topics driftline reads and writes.", no_args_is_help=True)
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="one YAML config file")]
+Input = Annotated[str | None, typer.Option("--input", metavar="DIR|kafka://HOST:PORT")]
 ClickHouse = Annotated[
     str | None,
     typer.Option(
@@ -32,6 +33,9 @@ ClickHouse = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+Broker = Annotated[
+    str | None, typer.Option("--kafka", metavar="kafka://HOST:PORT", help="default: the input")
+]
 
 
 @app.command()
@@ -45,13 +49,13 @@ def demo(
     """Simulate an incident day, run it through the pipeline, show what was found."""
     from pipelines import demo
 
-    demo.run(out, seed, as_json=json)
+    demo.command(out, seed, as_json=json)
 
 
 @app.command()
 def run(
     config: ConfigFile = None,
-    input: Annotated[str | None, typer.Option("--input", metavar="DIR|kafka://HOST:PORT")] = None,
+    input: Input = None,
     clickhouse: ClickHouse = None,
     output: Annotated[
         str | None,
@@ -85,6 +89,84 @@ def run(
 
 
 @app.command()
+def correlate(
+    once: Annotated[bool, typer.Option("--once", help="one pass")] = False,
+    every: Annotated[str | None, typer.Option("--every", metavar="30s", help="a pass every so often")] = None,
+    config: ConfigFile = None,
+    clickhouse: ClickHouse = None,
+    json: Json = False,
+) -> None:
+    """Turn the anomalies in ClickHouse into incidents."""
+    from pipelines import incidents
+
+    incidents.command(config, clickhouse, once=once, every=every, as_json=json)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="one statement that reads")],
+    format: Annotated[Literal["table", "json", "csv"], typer.Option("--format")] = "table",
+    config: ConfigFile = None,
+    clickhouse: ClickHouse = None,
+) -> None:
+    """Run SQL on whatever ClickHouse is configured."""
+    from operators.clickhouse import Store
+    from pipelines.config import resolve
+    from pipelines.query import query
+
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+        query(store, sql, format)
+
+
+@app.command()
+def migrate(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json = False) -> None:
+    """Bring the tables of the configured ClickHouse up to date."""
+    from pipelines.config import resolve
+    from pipelines.migrate import migrate
+
+    url = resolve(config, clickhouse=clickhouse).clickhouse
+    applied = migrate(url)
+    cli_data.show(applied, json, f"{url}: {', '.join(applied) or 'up to date'}")
+
+
+@topics.command("list")
+def topics_list(json: Json = False) -> None:
+    """The topics as declared."""
+    from pipelines.topics import list_topics
+
+    rows = list_topics()
+    plain = [
+        {"topic": row.topic, "direction": row.direction, "description": row.spec.description} for row in rows
+    ]
+    width = max(len(row.topic) for row in rows)
+    text = "\n".join(f"{row.topic:<{width}}  {row.direction:<3}  {row.spec.description}" for row in rows)
+    cli_data.show(plain, json, text)
+
+
+@topics.command("create")
+def topics_create(kafka: Broker = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Create the topics a broker lacks."""
+    from pipelines.brokers import broker
+    from pipelines.topics import create
+
+    created = create(*broker(config, kafka))
+    cli_data.show(created, json, f"created: {', '.join(created) or 'none, all are there'}")
+
+
+@topics.command("diff")
+def topics_diff(kafka: Broker = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Where a broker's topics are not as declared; fails if any is not."""
+    from pipelines.brokers import broker
+    from pipelines.topics import diff
+
+    rows = diff(*broker(config, kafka))
+    lines = [f"{row.topic}: {row.what} is {row.found}, declared {row.declared}" for row in rows]
+    cli_data.show([row._asdict() for row in rows], json, "\n".join(lines) or "as declared")
+    if rows:
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="config file")] = None,
     config: ConfigFile = None,
@@ -98,24 +180,37 @@ def check(
 
 @app.command()
 def doctor(
-    config: ConfigFile = None,
-    input: Annotated[str | None, typer.Option("--input", metavar="DIR|kafka://HOST:PORT")] = None,
-    clickhouse: ClickHouse = None,
-    json: Json = False,
+    config: ConfigFile = None, input: Input = None, clickhouse: ClickHouse = None, json: Json = False
 ) -> None:
     """Show what is installed and what is reachable."""
     from pipelines import doctor
 
-    doctor.command(config, {"input": input, "clickhouse": clickhouse}, as_json=json)
+    raise typer.Exit(doctor.command(config, {"input": input, "clickhouse": clickhouse}, as_json=json))
+
+
+cli_data.register(app)
+app.add_typer(topics, name="topics")
 
 
 def main() -> None:
-    """Entry point: wrong use ends with 2, a failure with 1, each with one line that says why."""
+    """Entry point: what goes wrong is one line on the error stream that says why."""
     try:
-        app(standalone_mode=True)
+        app()
     except UsageError as problem:
-        print(f"driftline: {problem}", file=sys.stderr)
-        sys.exit(2)
+        _fail(2, problem)
+    except Exception as problem:
+        # by name, so that a command that needs none of these does not wait for their import
+        kinds = {kind.__name__ for kind in type(problem).__mro__}
+        if "StoreUrlError" in kinds:
+            _fail(2, problem)
+        if kinds & {"StoreError", "SinkError", "SourceError", "StateError", "OSError"}:
+            _fail(1, problem)
+        raise
+
+
+def _fail(code: int, problem: Exception) -> None:
+    print(f"driftline: {problem}", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
 from pipelines.config import Config, kafka_servers
-from pipelines.engines.job import kafka_options
+from pipelines.engines.job import kafka_client_settings, kafka_options
 from schemas.outputs import Incident
 from schemas.rows import Count
 
@@ -82,15 +82,4 @@ def _publisher(config: Config) -> Publisher | None:
     servers = kafka_servers(address)
     if servers is None:
         return FileSink(Path(address))
-    options = kafka_options(config, address)
-    given = {
-        "security_protocol": options.security_protocol,
-        "ssl_cafile": options.ssl_ca_file,
-        "ssl_certfile": options.ssl_cert_file,
-        "ssl_keyfile": options.ssl_key_file,
-        "sasl_mechanism": options.sasl_mechanism,
-        "sasl_plain_username": options.username,
-        "sasl_plain_password": options.password,
-        "api_version": options.api_version,
-    }
-    return KafkaSink(servers, {name: value for name, value in given.items() if value is not None})
+    return KafkaSink(servers, kafka_client_settings(kafka_options(config, address)))

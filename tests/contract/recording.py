@@ -13,7 +13,7 @@ REPLICAS = ("r0", "r1", "r2")
 
 
 def write(root: Path) -> None:
-    """Requests in two partitions, GPU scrapes, gauges, a change; late, repeated and bad records among them."""
+    """Requests in two partitions, GPU scrapes, gauges, a change; late, repeated and bad ones too."""
     rng = random.Random(7)
     requests = sorted(_requests(rng), key=lambda record: record["event_time"])
     for number in (0, 1):
