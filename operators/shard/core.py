@@ -6,7 +6,6 @@ detection window, are sliced together with them, and become bucket rows and verd
 whole pipeline was silent are skipped: then driftline itself has no data.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from operators.shard.embeddings import embedding_findings
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
 from operators.shard.rows import bucket_rows
-from operators.shard.sketches import Sketches, group
+from operators.shard.sketches import Sketches, collapse, runs
 from operators.shard.slices import Slicer, read_cells
 from operators.state import pack, unpack
 from schemas.outputs import AnomalyEvent, AnomalyWindow
@@ -203,20 +202,20 @@ class Shard:
         evaluation = self.evaluation
         cells = self.counters.apply(read_cells(table, self.settings.slices))
         sliced = self.slicer.slices(cells)
-        new = evaluation.unknown(sliced.base)
+        new = evaluation.unknown(sliced.rows.key)
         if len(new):
             codes, values = self.slicer.names(cells, sliced, new)
-            evaluation.enter(int(sliced.bucket.min()), sliced.base[new], codes, values)
+            evaluation.enter(int(sliced.bucket.min()), sliced.rows.key[new], codes, values)
         output.buckets.append(
             bucket_rows(
                 sliced.bucket,
                 self.settings.windows.bucket_s,
                 sliced.rows,
                 evaluation.catalogue,
-                evaluation.catalogue.find(sliced.base),
+                evaluation.catalogue.find(sliced.rows.key),
             )
         )
-        return group(replace(sliced.rows, key=sliced.base))[0]
+        return collapse(sliced.rows, runs(sliced.rows.key))
 
     def _judge_embeddings(self, embeddings: "EmbeddingState", bucket: int, output: _Output) -> None:
         lifecycle = self.evaluation.lifecycle

@@ -53,39 +53,50 @@ class Sketches:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def group(rows: Sketches) -> tuple[Sketches, Ints]:
-    """Merge rows of the same key.
+def group(rows: Sketches) -> Sketches:
+    """Merge rows of the same key; the merged ones are sorted by key."""
+    ordered = take(rows, np.argsort(rows.key, kind="stable"))
+    return collapse(ordered, runs(ordered.key))
+
+
+def runs(*keys: npt.NDArray[Any]) -> Ints:
+    """Where each run of equal keys starts."""
+    if not len(keys[0]):
+        return np.zeros(0, np.int64)
+    changed = np.zeros(len(keys[0]), bool)
+    changed[0] = True
+    for key in keys:
+        changed[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(changed)
+
+
+def collapse(rows: Sketches, starts: Ints) -> Sketches:
+    """Merge each run of rows into one, with the key of its first.
 
     Args:
-        rows: sketches in any order, keys repeated.
-
-    Returns:
-        The merged sketches, sorted by key, and for each the index of one input row it came from.
+        rows: n sketches, those to be merged side by side.
+        starts: first row of each run, from 0.
     """
-    if not len(rows):
-        return rows, np.zeros(0, np.int64)
-    order = np.argsort(rows.key, kind="stable")
-    keys = rows.key[order]
-    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
-    place = np.empty(len(order), np.int64)
-    place[order] = np.cumsum(np.r_[True, keys[1:] != keys[:-1]]) - 1
+    if len(starts) == len(rows):
+        return rows
+    place = np.zeros(len(rows), np.int64)
+    place[starts[1:]] = 1
+    place = np.cumsum(place)
+    # the entries of each row are sorted already: a stable sort merges such runs in about linear time
     packed = place[rows.bin_row] * _WIDTH + (rows.bin + _OFFSET)
     by_bin = np.argsort(packed, kind="stable")
     packed = packed[by_bin]
-    edges = np.flatnonzero(np.r_[True, packed[1:] != packed[:-1]]) if len(packed) else np.zeros(0, np.int64)
-    return (
-        Sketches(
-            key=keys[starts],
-            count=np.add.reduceat(rows.count[order], starts),
-            total=np.add.reduceat(rows.total[order], starts),
-            span=np.add.reduceat(rows.span[order], starts),
-            low=np.fmin.reduceat(rows.low[order], starts),
-            high=np.fmax.reduceat(rows.high[order], starts),
-            bin_row=packed[edges] // _WIDTH,
-            bin=packed[edges] % _WIDTH - _OFFSET,
-            bin_count=np.add.reduceat(rows.bin_count[by_bin], edges) if len(edges) else edges,
-        ),
-        order[starts],
+    edges = runs(packed)
+    return Sketches(
+        key=rows.key[starts],
+        count=np.add.reduceat(rows.count, starts),
+        total=np.add.reduceat(rows.total, starts),
+        span=np.add.reduceat(rows.span, starts),
+        low=np.fmin.reduceat(rows.low, starts),
+        high=np.fmax.reduceat(rows.high, starts),
+        bin_row=packed[edges] // _WIDTH,
+        bin=packed[edges] % _WIDTH - _OFFSET,
+        bin_count=np.add.reduceat(rows.bin_count[by_bin], edges) if len(edges) else edges,
     )
 
 
@@ -105,13 +116,13 @@ def concat(parts: Sequence[Sketches]) -> Sketches:
 
 def merge(parts: Sequence[Sketches]) -> Sketches:
     """One sketch per key out of several sets of sketches."""
-    return parts[0] if len(parts) == 1 else group(concat(parts))[0]
+    return parts[0] if len(parts) == 1 else group(concat(parts))
 
 
 def take(rows: Sketches, index: Ints) -> Sketches:
     """The rows at ``index``, in that order, repeats allowed."""
-    starts = np.searchsorted(rows.bin_row, index, side="left")
-    lengths = np.searchsorted(rows.bin_row, index, side="right") - starts
+    held = np.bincount(rows.bin_row, minlength=len(rows))
+    starts, lengths = (np.cumsum(held) - held)[index], held[index]
     ends = np.cumsum(lengths)
     entry = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
     return Sketches(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from operators.cells import cell_fields
 from operators.settings import Slicing
 from operators.shard.hashing import Hashes, field_hashes, mixed
-from operators.shard.sketches import Floats, Ints, Sketches, group, take
+from operators.shard.sketches import Floats, Ints, Sketches, collapse, runs, take
 
 #: Fields a slice does without where a sample lacks them.
 LEFT_OUT = ("service", "request_model", "service_version")
@@ -46,12 +46,11 @@ class Cells:
 class Sliced:
     """Bases of a window's buckets.
 
-    ``base``: hash without the bucket; ``bucket``: its start, Unix ms; the name comes from a ``cell``, the set
-    (``place``) it was sliced by, and the ``level`` it was folded to.
+    ``rows``: sketches keyed by the base's hash, sorted by (base, bucket); ``bucket``: its start, Unix ms; the
+    name comes from a ``cell``, the set (``place``) it was sliced by, and the ``level`` it was folded to.
     """
 
     rows: Sketches
-    base: Hashes
     bucket: Ints
     cell: Ints
     place: Ints
@@ -136,16 +135,16 @@ class Slicer:
             sets.append(np.full(int(fresh.sum()), place))
             levels.append(level[fresh])
         row = np.concatenate(rows)
-        spread = take(cells.sketches, row)
-        base = np.concatenate(keys) + measure[row]
-        merged, origin = group(replace(spread, key=base + mixed(cells.bucket.astype(np.uint64))[row]))
+        base, bucket = np.concatenate(keys) + measure[row], cells.bucket[row]
+        order = np.lexsort((bucket, base))
+        row, base, bucket = row[order], base[order], bucket[order]
+        starts = runs(base, bucket)
         return Sliced(
-            rows=merged,
-            base=base[origin],
-            bucket=cells.bucket[row[origin]],
-            cell=row[origin],
-            place=np.concatenate(sets)[origin],
-            level=np.concatenate(levels)[origin],
+            rows=collapse(replace(take(cells.sketches, row), key=base), starts),
+            bucket=bucket[starts],
+            cell=row[starts],
+            place=np.concatenate(sets)[order][starts],
+            level=np.concatenate(levels)[order][starts],
         )
 
     def names(
