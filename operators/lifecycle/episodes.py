@@ -168,7 +168,7 @@ class Lifecycle:
         first = episode.stage == "pending"
         episode.run = episode.run + 1 if first else 0
         episode.window_end, episode.alarms = end, episode.alarms + 1
-        if episode.kind == "spike" and episode.alarms >= _LASTS:
+        if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
         episode.score, episode.threshold, episode.p_value = finding.score, finding.threshold, finding.p_value
         episode.observed, episode.baseline = finding.observed, finding.expected

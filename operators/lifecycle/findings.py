@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from operators.series import SeriesKey
 from schemas.outputs import AnomalyKind, CalibrationSource, Severity, Symptom
 
-Source = Literal["bank", "absence", "shortfall", "embedding", "clock"]
+Source = Literal["bank", "absence", "shortfall", "occurrence", "embedding", "clock"]
 
 
 class Finding(NamedTuple):

@@ -13,6 +13,7 @@ from operators.series import SeriesKey
 from operators.settings import Settings
 from operators.shard.absence import Absence
 from operators.shard.catalogue import Catalogue
+from operators.shard.occurrences import occurrences
 from operators.shard.sketches import Hashes, Ints, Sketches, concat
 from operators.shard.statistics import Form, Values, compute
 from schemas.outputs import AnomalyEvent, AnomalyWindow, CalibrationSource
@@ -66,6 +67,8 @@ class Evaluation:
         self._mask(index, values, whole)
         findings, gone = self.absence.findings(self.catalogue)
         findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
+        rate, times = values.value[:, 0], values.samples[:, 0]
+        findings += occurrences(self.catalogue, index, rate, times, self.lifecycle.episodes)
         findings += self._judge(start, index, values)
         told = self.lifecycle.step(start, end, findings, suppress)
         told[0].extend(self.lifecycle.close(self._open_of(gone), end))
