@@ -1,4 +1,7 @@
-"""Speed of the fold: request samples a second on one core, by chunk size."""
+"""Speed of the source side: request samples a second of one core's time, folded alone, and taken in whole.
+
+The intake's figures hold everything up to the messages: decoding, time, lateness, duplicates, fold, routing.
+"""
 
 import json
 import time
@@ -8,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.fold import fold
+from operators.intake import Intake, SourceRecord
 from operators.settings import Settings
 from schemas.chunk import Chunk
 
@@ -49,17 +53,55 @@ def request_chunk(rows: int, seed: int = 0) -> Chunk:
     return Chunk("telemetry.requests.v1", "requests", pa.RecordBatch.from_pydict(columns))
 
 
+_TOPIC = "telemetry.requests.v1"
+
+
+def _records(values: list[bytes]) -> list[SourceRecord]:
+    return [SourceRecord(_TOPIC, f"{_TOPIC}/0", index, value, None) for index, value in enumerate(values)]
+
+
+def _samples(rows: int, seed: int) -> pa.Table:
+    """`request_chunk` as a producer would send it: with request ids, numbered and in time on."""
+    batch = request_chunk(rows, seed).batch
+    table = pa.Table.from_batches([batch])
+    place = table.schema.get_field_index("event_time")
+    later = pa.array(batch.column("event_time").to_numpy() + seed * 20_000)
+    table = table.set_column(place, "event_time", later)
+    return table.append_column("request_id", pa.array([f"{seed}-{row:032d}" for row in range(rows)]))
+
+
+def _arrow(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _intake_rate(records: list[SourceRecord], samples: int, delivery: int) -> int:
+    intake = Intake(_TOPIC, f"{_TOPIC}/0", Settings())
+    began = time.process_time()
+    taken = [intake.take(records[at : at + delivery]).accounts for at in range(0, len(records), delivery)]
+    spent = time.process_time() - began
+    assert sum(accounts.accepted.total() for accounts in taken) == samples
+    return round(samples / spent)
+
+
 def run(seconds: float = 2.0) -> dict[str, Any]:
-    """Fold chunks of several sizes for about ``seconds`` each."""
+    """Fold chunks of several sizes for about ``seconds`` each, then take records in."""
     found: dict[str, Any] = {}
     for rows in (100, 1_000, 10_000, 100_000):
         chunks = [request_chunk(rows, seed) for seed in range(4)]
         fold(chunks[:1], Settings())
-        folded, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        folded, began = 0, time.process_time()
+        while time.process_time() - began < seconds:
             fold([chunks[folded % 4]], Settings())
             folded += 1
-        found[f"samples_per_s_{rows}"] = round(folded * rows / (time.perf_counter() - began))
+        found[f"fold_samples_per_s_{rows}"] = round(folded * rows / (time.process_time() - began))
+    tables = [_samples(1_000, seed) for seed in range(100)]
+    arrow = _records([_arrow(table) for table in tables])
+    found["intake_samples_per_s_arrow_1000"] = _intake_rate(arrow, 100_000, 10)
+    lines = [json.dumps(row).encode() for table in tables[:40] for row in table.to_pylist()]
+    found["intake_samples_per_s_json_1"] = _intake_rate(_records(lines), 40_000, 2_000)
     return found
 
 

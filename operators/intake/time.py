@@ -120,7 +120,9 @@ class PartitionTime:
         while again:
             again = False
             for producer, clock in list(self._waiting.items()):
-                # nobody has advanced since its own last sample, so a clock need not be left out of the three
+                if clock.last >= reached[0]:
+                    break  # nobody has advanced since its last sample, nor since those of the ones behind it
+                # a clock has not advanced since its own last sample, so it is none of the three itself
                 if third > clock.last or self._all_passed(clock):
                     self._uncount(clock)
                     clock.stopped = True
