@@ -49,7 +49,8 @@ class ArrowRows:
                 if batch.num_rows:
                     drafts.append(self._draft(batch, start))
                 start += batch.num_rows
-        except UnicodeDecodeError:  # names in a schema are decoded when first asked for
+        except (pa.ArrowException, ValueError):
+            # Arrow's validation is not the last word: names, for one, are decoded when first asked for.
             raise Refused("framing", "broken Arrow") from None
         return drafts
 

@@ -84,7 +84,9 @@ def _lists(values: pa.Array, inner: Mask) -> Mask | None:
 
 def _spans(values: pa.Array, inner: Mask, first: npt.NDArray[Any], last: npt.NDArray[Any]) -> Mask | None:
     total = np.concatenate([[0], np.cumsum(inner)])
-    return _or_none((total[last] > total[first]) & _all(_valid(values), len(values)))
+    present = _all(_valid(values), len(values))
+    first, last = np.where(present, first, 0), np.where(present, last, 0)  # null slots may point anywhere
+    return _or_none(total[last] > total[first])
 
 
 def _all(mask: Mask | None, count: int) -> Mask:

@@ -48,7 +48,8 @@ def write_arrow(path: Path, form: Form, table: pa.Table, *, batch_rows: int = BA
         if name in table.column_names
         and (not fields[name].nullable or table.column(name).null_count < len(table))
     }
-    typed = pa.table(columns)
+    schema = pa.schema(fields[name].with_type(column.type) for name, column in columns.items())
+    typed = pa.table(columns, schema=schema)
     with (
         pa.output_stream(str(path), compression="detect") as stream,
         pa.ipc.new_stream(stream, typed.schema) as writer,

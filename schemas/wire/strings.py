@@ -26,12 +26,26 @@ def encode_strings(values: pa.Array) -> pa.DictionaryArray:
 
 
 def _plain(values: pa.Array) -> pa.StringArray:
-    """Large and view strings to ``utf8``; views may overlap, so their total length is checked first."""
-    if pa.types.is_string_view(values.type) and len(values):
-        views = np.frombuffer(values.buffers()[1], np.int32).reshape(-1, 4)
-        lengths = views[values.offset : values.offset + len(values), 0].astype(np.int64)
-        if values.null_count:
-            lengths = lengths[values.is_valid().to_numpy(zero_copy_only=False)]
-        if lengths.sum() > MAX_BYTES:
-            raise Refused("too_large", f"over {MAX_BYTES} bytes once expanded")
+    """Large and view strings to ``utf8``."""
+    if pa.types.is_string_view(values.type):
+        values = _sound_views(values)
     return values if values.type == pa.utf8() else pc.cast(values, pa.utf8())
+
+
+def _sound_views(values: pa.StringViewArray) -> pa.Array:
+    """String views that are safe to expand.
+
+    Views may overlap, so their total length is checked first. Those of null slots are not validated by Arrow
+    but read when cast (pyarrow 25), so they are emptied.
+    """
+    validity, views, *data = values.buffers()
+    count = len(values)
+    held = np.frombuffer(views, np.int32, count=4 * (values.offset + count)).reshape(-1, 4)[values.offset :]
+    valid = values.is_valid().to_numpy(zero_copy_only=False)
+    if held[valid, 0].sum(dtype=np.int64) > MAX_BYTES:
+        raise Refused("too_large", f"over {MAX_BYTES} bytes once expanded")
+    if validity is None or valid.all():
+        return values
+    emptied = np.where(valid[:, None], held, np.int32(0))
+    sound = pa.Array.from_buffers(pa.string_view(), count, [None, pa.py_buffer(emptied.tobytes()), *data])
+    return pc.if_else(pa.array(valid), pc.cast(sound, pa.utf8()), pa.scalar(None, pa.utf8()))

@@ -43,6 +43,9 @@ def _value(message: Any) -> Value:
 class _Map:
     """Marks a tuple as a nested map."""
 
+    def __repr__(self) -> str:  # the same in every process
+        return "map"
+
 
 _MAP = _Map()
 

@@ -65,6 +65,6 @@ def exponential(point: Any, factor: float) -> Buckets:
 
 
 def _checked(bounds: list[float], counts: list[int], total: int) -> Buckets:
-    if min(counts) < 0 or max(counts) >= 2**62 or sum(counts) != total:
+    if min(counts) < 0 or total >= 2**62 or sum(counts) != total:
         raise Refused("bad_histogram", "bucket counts do not add up to the count")
     return Buckets(bounds, counts)

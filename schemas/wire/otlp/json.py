@@ -4,9 +4,12 @@ Points and spans stay raw until their turn, so that one bad one does not refuse 
 come as strings or numbers, ids as hex (protobuf's own JSON mapping would say base64: not used).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
+
+Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Unsigned = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class _Message(Struct, rename="camel", frozen=True, gc=False):
@@ -38,7 +41,7 @@ class AnyValue(_Message, frozen=True):
 
     string_value: str | None = None
     bool_value: bool | None = None
-    int_value: int | None = None
+    int_value: Int | None = None
     double_value: float | None = None
     array_value: ArrayValue | None = None
     kvlist_value: KeyValueList | None = None
@@ -73,9 +76,9 @@ class Exemplar(_Message, frozen=True):
 
 class _Point(_Message, frozen=True):
     attributes: list[KeyValue] = []
-    start_time_unix_nano: int = 0
-    time_unix_nano: int = 0
-    flags: int = 0
+    start_time_unix_nano: Unsigned = 0
+    time_unix_nano: Unsigned = 0
+    flags: Unsigned = 0
     exemplars: list[Exemplar] = []
 
 
@@ -83,32 +86,32 @@ class NumberDataPoint(_Point, frozen=True):
     """A point of a gauge or sum."""
 
     as_double: float | None = None
-    as_int: int | None = None
+    as_int: Int | None = None
 
 
 class HistogramDataPoint(_Point, frozen=True):
     """A point of an explicit histogram."""
 
-    count: int = 0
+    count: Unsigned = 0
     sum: float | None = None
-    bucket_counts: list[int] = []
+    bucket_counts: list[Unsigned] = []
     explicit_bounds: list[float] = []
 
 
 class Buckets(_Message, frozen=True):
     """One side of an exponential histogram."""
 
-    offset: int = 0
-    bucket_counts: list[int] = []
+    offset: Int = 0
+    bucket_counts: list[Unsigned] = []
 
 
 class ExponentialHistogramDataPoint(_Point, frozen=True):
     """A point of an exponential histogram."""
 
-    count: int = 0
+    count: Unsigned = 0
     sum: float | None = None
-    scale: int = 0
-    zero_count: int = 0
+    scale: Int = 0
+    zero_count: Unsigned = 0
     positive: Buckets = Buckets()
     negative: Buckets = Buckets()
 
@@ -172,8 +175,8 @@ class Span(_Message, frozen=True):
     trace_id: str = ""
     span_id: str = ""
     name: str = ""
-    start_time_unix_nano: int = 0
-    end_time_unix_nano: int = 0
+    start_time_unix_nano: Unsigned = 0
+    end_time_unix_nano: Unsigned = 0
     attributes: list[KeyValue] = []
     events: list[SpanPart] = []
     links: list[SpanPart] = []

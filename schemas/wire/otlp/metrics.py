@@ -7,6 +7,7 @@ temporality) is worked out once a set, and a row only names its `_Context`.
 import hashlib
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,10 @@ _TEMPORALITY: dict[object, str] = {
 }
 
 
-@dataclass
+Items = tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True)
 class _Context:
     """What a set of attributes makes of a metric's points: ignored (no ``signal``), refused, or rows."""
 
@@ -47,7 +51,9 @@ class _Context:
     producer_seq: int | None = None
     stream: int = 0
     refusal: tuple[Reason, str] | None = None
-    index: int = 0
+
+
+_TEXT = _Context(refusal=("text_field", "an attribute that carries text"))
 
 
 @dataclass
@@ -84,18 +90,23 @@ def _read_metric(
         return
     data = getattr(metric, kind)
     outer_text = outer_text or carries(values_of(each(metric.metadata)))
-    contexts: dict[Any, _Context] = {}
+    told = "" if kind in ("gauge", "summary") else _TEMPORALITY.get(data.aggregation_temporality, "")
+    outer = tuple(around.items())
+    contexts: dict[Items, tuple[_Context, int]] = {}
     for message in each(data.data_points):
         point = samples.next(message, POINT[kind], outer_text)
         if point is None:
             continue
         attributes = values_of(each(point.attributes))
         key = tuple(attributes.items())
-        context = contexts.get(key)
-        if context is None:
-            context = contexts[key] = _context(metric, kind, data, around, attributes)
-            context.index = len(rows.contexts)
-            rows.contexts.append(context)
+        if key not in contexts:
+            # Text is told apart before anything is remembered.
+            found = (
+                _TEXT if carries(attributes) else _context(metric.name, metric.unit, kind, told, outer, key)
+            )
+            contexts[key] = found, len(rows.contexts)
+            rows.contexts.append(found)
+        context, place = contexts[key]
         if kind != "summary" and any(
             carries(values_of(part.filtered_attributes)) for part in each(point.exemplars)
         ):
@@ -107,21 +118,19 @@ def _read_metric(
         elif point.flags & _NO_VALUE:
             samples.ignore("no_recorded_value")
         else:
-            _read_point(point, message, kind, context, samples, rows)
+            _read_point(point, message, kind, context, place, samples, rows)
 
 
-def _context(
-    metric: Any, kind: str, data: Any, around: dict[str, Value], attributes: dict[str, Value]
-) -> _Context:
-    if carries(attributes):
-        return _Context(refusal=("text_field", "an attribute that carries text"))
-    both = {**around, **attributes}
-    split = both.get(SPLIT_BY.get(metric.name, ""))
-    alias = resolve(metric.name, split if isinstance(split, str) else None)
-    temporality = None if alias is None else _temporality(alias, kind, data)
+@lru_cache(maxsize=16384)
+def _context(name: str, unit: str, kind: str, told: str, outer: Items, inner: Items) -> _Context:
+    """Exporters send the same sets of attributes scrape after scrape, so the latest are remembered."""
+    both = dict(outer + inner)
+    split = both.get(SPLIT_BY.get(name, ""))
+    alias = resolve(name, split if isinstance(split, str) else None)
+    temporality = None if alias is None else _temporality(alias, kind, told)
     if alias is None or temporality is None:
         return _Context()
-    identity = identity_of(both, metric.name)
+    identity = identity_of(both, name)
     if "service" not in identity and not (identity and alias.signal.startswith("hw.")):
         return _Context(refusal=("missing_field", "service.name"))
     if any(len(value) > 1024 for value in identity.values()):
@@ -129,16 +138,16 @@ def _context(
     sequence = both.get("driftline.producer_seq")
     return _Context(
         alias.signal,
-        unit_factor(alias, metric.unit or None),
+        unit_factor(alias, unit or None),
         temporality,
         alias.attribute or _attribute(alias.signal, both),
         identity,
         sequence if isinstance(sequence, int) and not isinstance(sequence, bool) else None,
-        _stream(metric.name, both),
+        _stream(name, both),
     )
 
 
-def _temporality(alias: Alias, kind: str, data: Any) -> str | None:
+def _temporality(alias: Alias, kind: str, told: str) -> str | None:
     """How the points of this kind of data are to be read; ``None`` where they cannot be this signal."""
     signal = SIGNALS[alias.signal]
     running = signal.kind in ("count", "counter")
@@ -147,12 +156,11 @@ def _temporality(alias: Alias, kind: str, data: Any) -> str | None:
         return "gauge" if usual == "delta" else usual
     if kind == "summary":
         return None
-    told = _TEMPORALITY.get(data.aggregation_temporality)
     if kind == "sum":
         if alias.temporality == "gauge" or (signal.kind in ("gauge", "ratio") and told != "delta"):
             return "gauge"
-        return told if running else None
-    return told if signal.kind in ("duration", "distribution", "ratio") else None
+        return (told or None) if running else None
+    return (told or None) if signal.kind in ("duration", "distribution", "ratio") else None
 
 
 def _attribute(signal: str, attributes: dict[str, Value]) -> str | None:
@@ -167,12 +175,14 @@ def _attribute(signal: str, attributes: dict[str, Value]) -> str | None:
 
 def _stream(name: str, attributes: dict[str, Value]) -> int:
     """The one time series these points belong to, as a stable number: cumulative values differ within it."""
-    text = repr((name, sorted((key, repr(value)) for key, value in attributes.items())))
+    # Equal numbers of different types are one value, as they are where contexts are remembered.
+    plain = {key: float(value) if isinstance(value, int) else value for key, value in attributes.items()}
+    text = repr((name, sorted((key, repr(value)) for key, value in plain.items())))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _read_point(
-    point: Any, message: Any, kind: str, context: _Context, samples: Samples, rows: _Rows
+    point: Any, message: Any, kind: str, context: _Context, place: int, samples: Samples, rows: _Rows
 ) -> None:
     value: float | None = None
     buckets: Buckets | None = None
@@ -198,7 +208,7 @@ def _read_point(
     if point.time_unix_nano <= 0:
         return samples.refuse(message, "bad_time", "timeUnixNano: not set")
     samples.accept(message)
-    rows.context.append(context.index)
+    rows.context.append(place)
     rows.time.append(point.time_unix_nano // 1_000_000)
     rows.start.append(point.start_time_unix_nano // 1_000_000 or None)
     rows.value.append(value)

@@ -420,6 +420,22 @@ def test_one_bad_json_point_refuses_one() -> None:
     assert ([refusal.reason for refusal in decoded.refused], decoded.accepted) == (["wrong_type"], 2)
 
 
+@pytest.mark.parametrize("field", ["timeUnixNano", "startTimeUnixNano", "asInt", "flags"])
+@pytest.mark.parametrize("number", ["9" * 400, -1, 2**64])
+def test_json_integers_of_any_size_are_refused_not_raised(field: str, number: object) -> None:
+    metrics = Metrics()
+    metrics.add("hw.power", "gauge", as_int=1, attributes={"driftline.producer_seq": 5})
+    record = json.loads(as_json(metrics.request))
+    point = record["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0]["gauge"]["dataPoints"][0]
+    for broken in (point, point["attributes"][0]["value"]):
+        kept = dict(broken)
+        broken["intValue" if "attributes" not in broken else field] = number
+        decoded = decode("otlp_metrics", json.dumps(record).encode())
+        assert decoded.samples == 1
+        broken.clear()
+        broken.update(kept)
+
+
 @given(
     cut=st.integers(0, 400),
     changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=3),
