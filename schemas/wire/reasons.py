@@ -55,7 +55,8 @@ def refusal(reason: Reason, detail: str, data: bytes, *, keep: bool = False) -> 
         data: Its bytes; of these only length and SHA-256 stay.
         keep: The sample parses as JSON and may be kept as it is, unless its bytes name text or a vector.
     """
-    value = bytes(data) if keep and not _NAMES_SECRET.search(_plain(data)) else None
+    secret = not keep or _NAMES_SECRET.search(_plain(data)) or _LOOKS_LIKE_VECTOR.search(data)
+    value = None if secret else bytes(data)
     return Refusal(reason, detail, len(data), hashlib.sha256(data).hexdigest(), value)
 
 
@@ -74,6 +75,8 @@ _SECRET_SEGMENTS = sorted(
     {name.rpartition(".")[2] for name in TEXT_FIELDS} | {"vector", "vectors", "embedding", "embeddings"}
 )
 _NAMES_SECRET = re.compile(rb'["\.](?:' + "|".join(map(re.escape, _SECRET_SEGMENTS)).encode() + rb')"\s*:')
+# A vector under any other name: an array of many numbers, or a long run of base64.
+_LOOKS_LIKE_VECTOR = re.compile(rb'\[[\s\d.,eE+-]{64,}|"[A-Za-z0-9+/=_-]{256,}"')
 _ESCAPED = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
 
 

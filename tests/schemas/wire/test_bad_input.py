@@ -59,7 +59,7 @@ BAD_FIELDS: list[tuple[Form, dict[str, Any], str]] = [
     ("requests", {"duration_s": "1"}, "wrong_type"),
     ("requests", {"service": None}, "missing_field"),
     ("requests", {"service": ""}, "out_of_range"),
-    ("requests", {"service": "x" * 1025}, "out_of_range"),
+    ("requests", {"service": "x y" * 400}, "out_of_range"),
     ("requests", {"service": 3}, "wrong_type"),
     ("requests", {"status": SECRET}, "unknown_value"),
     ("requests", {"output_tokens": 1.5}, "wrong_type"),
@@ -219,6 +219,12 @@ def test_duplicate_keys_do_not_smuggle_text_into_dead_letters() -> None:
     decoded = decode(REQUESTS, line.encode())
     assert reasons(decoded) == ["missing_field"]
     assert SECRET.encode() not in pickle.dumps(decoded)
+
+
+@pytest.mark.parametrize("vector", [[0.25] * 32, "AACAPwAAgD8" * 30, {"deep": [[1e-3] * 16]}])
+def test_a_vector_under_any_name_is_not_kept(vector: Any) -> None:
+    refusal = one("requests", ttft_s=-1, hidden=vector).refused[0]
+    assert (refusal.reason, refusal.value) == ("out_of_range", None)
 
 
 ARROW_TEXT = [
