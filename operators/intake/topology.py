@@ -16,6 +16,9 @@ _RELATIONS = (
     ("gpu", "node", "part_of"),
     ("gpu", "replica", "serves"),
     ("gpu", "tp_group", "member_of"),
+    ("gpu", "gpu_model", "is_a"),
+    ("replica", "gpu_model", "has_a"),
+    ("replica", "region", "lies_in"),
 )
 _HOUR_MS = 3_600_000
 
