@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -63,16 +64,32 @@ def windows_table(windows: Iterable[AnomalyWindow]) -> pa.Table:
 
 
 def bucket_rows(buckets: pa.Table) -> pa.Table:
-    """Rows of ``signal_buckets`` from a shard's closed buckets (`BUCKETS`), with their units and steps."""
-    columns = [
-        _text(buckets, field) if pa.types.is_string(field.type) else buckets[field.name].cast(field.type)
+    """Rows of ``signal_buckets`` from a shard's closed buckets (`BUCKETS`), with units, steps and slices."""
+    columns = {
+        field.name: _text(buckets, field)
+        if pa.types.is_string(field.type)
+        else buckets[field.name].cast(field.type)
         for field in BUCKETS
-    ]
-    names = pc.dictionary_encode(columns[BUCKETS.get_field_index("signal")]).combine_chunks()
+    }
+    names = pc.dictionary_encode(columns["signal"]).combine_chunks()
     known = [SIGNALS.get(name) for name in names.dictionary.to_pylist()]
     unit = pa.array([signal.unit if signal else "" for signal in known], pa.utf8())
     step = pa.array([signal.step if signal else 1.0 for signal in known], pa.float64())
-    return pa.table([*columns, unit.take(names.indices), step.take(names.indices)], schema=BUCKET_ROWS)
+    slices = _slices([columns[field] for field in IDENTITY_FIELDS], buckets.num_rows)
+    added = (unit.take(names.indices), step.take(names.indices), slices)
+    return pa.table([*columns.values(), *added], schema=BUCKET_ROWS)
+
+
+def _slices(identity: Sequence[pa.ChunkedArray | pa.Array], rows: int) -> pa.Array:
+    """Names of the identity fields that a row has, by comma: few different ones, so made once each."""
+    present = np.zeros(rows, np.int64)
+    for place, column in enumerate(identity):
+        present |= np.asarray(pc.not_equal(column, "")).astype(np.int64) << place
+    codes, inverse = np.unique(present, return_inverse=True)
+    texts = [
+        ",".join(f for place, f in enumerate(IDENTITY_FIELDS) if code >> place & 1) for code in codes.tolist()
+    ]
+    return pa.array(texts, pa.utf8()).take(pa.array(inverse))
 
 
 def changes_table(changes: Iterable[ChangeRecord]) -> pa.Table:

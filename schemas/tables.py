@@ -113,7 +113,7 @@ BUCKET_COLUMN = COLUMN | {"count": "samples", "sum": "sum_steps", "min": "value_
 #: Rows of ``signal_buckets``.
 BUCKET_ROWS = pa.schema(
     [pa.field(BUCKET_COLUMN.get(f.name, f.name), f.type) for f in BUCKETS]
-    + [pa.field("unit", pa.utf8()), pa.field("step", pa.float64())]
+    + [pa.field("unit", pa.utf8()), pa.field("step", pa.float64()), pa.field("slice", pa.utf8())]
 )
 
 #: Rows of ``change_revisions``; the view ``change_events`` merges the revisions of a change.

@@ -3,11 +3,10 @@
 import json
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
@@ -36,9 +35,8 @@ def sink(servers: str) -> Iterator[KafkaSink]:
 
 def read(servers: str, topic: str, count: int) -> list[Message]:
     """The first ``count`` messages of a topic, or all there are after ten seconds."""
-    group = str(uuid.uuid4())
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": group, "auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "unused"})
+    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(4)])
     messages: list[Message] = consumer.consume(count, timeout=10)
     consumer.close()
     return messages
