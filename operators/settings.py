@@ -79,7 +79,7 @@ class LifecycleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of the core."""
 
-    shards: Annotated[int, Meta(ge=1, le=4096)] = 8
+    shards: Annotated[int, Meta(ge=1, le=4096)] = 4
     deduplicate: bool = True
     windows: Windows = Windows()
     slices: Slicing = Slicing()

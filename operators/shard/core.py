@@ -2,10 +2,11 @@
 
 All it knows of time is what the partitions announce. A bucket closes when that time, less the allowed
 lateness, has passed its end: what comes for it later is late. Its cells wait for the other buckets of their
-detection window, are sliced together with them, and become bucket rows and verdicts. Windows in which the
+detection window, are sliced together with them, and become its rows and verdicts. Windows in which the
 whole pipeline was silent are skipped: then driftline itself has no data.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from operators.shard.embeddings import embedding_findings
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
 from operators.shard.rows import bucket_rows
-from operators.shard.sketches import Sketches, collapse, runs
+from operators.shard.sketches import Sketches
 from operators.shard.slices import Slicer, read_cells
 from operators.state import pack, unpack
 from schemas.outputs import AnomalyEvent, AnomalyWindow
@@ -177,7 +178,7 @@ class Shard:
         buckets = sorted(bucket for bucket in self._due() if start <= bucket < end)
         output.closed.extend(buckets)
         self._active.difference_update(buckets)
-        rows = self._slice(self.open.take(buckets), output)
+        rows = self._slice(start, self.open.take(buckets), output)
         if not judged:
             return
         suppress = self.changes.suppress
@@ -195,27 +196,28 @@ class Shard:
             output.tell(lifecycle.step(start, end, fault_findings(due, lifecycle.episodes), suppress))
         self.changes.forget(end)
 
-    def _slice(self, table: pa.Table | None, output: _Output) -> Sketches:
-        """A window's sketches by base; its buckets go to the output."""
+    def _slice(self, start: int, table: pa.Table | None, output: _Output) -> Sketches:
+        """A window's sketches by base; they go to the output as its bucket rows, too."""
         if table is None:
             return Sketches.empty()
         evaluation = self.evaluation
         cells = self.counters.apply(read_cells(table, self.settings.slices))
-        sliced = self.slicer.slices(cells)
+        # six short buckets would be six times the rows for analysts, and say no more: sketches add up
+        sliced = self.slicer.slices(replace(cells, bucket=np.full(len(cells), start)))
         new = evaluation.unknown(sliced.rows.key)
         if len(new):
             codes, values = self.slicer.names(cells, sliced, new)
-            evaluation.enter(int(sliced.bucket.min()), sliced.rows.key[new], codes, values)
+            evaluation.enter(start, sliced.rows.key[new], codes, values)
         output.buckets.append(
             bucket_rows(
                 sliced.bucket,
-                self.settings.windows.bucket_s,
+                self.settings.windows.detect_s,
                 sliced.rows,
                 evaluation.catalogue,
                 evaluation.catalogue.find(sliced.rows.key),
             )
         )
-        return collapse(sliced.rows, runs(sliced.rows.key))
+        return sliced.rows
 
     def _judge_embeddings(self, embeddings: "EmbeddingState", bucket: int, output: _Output) -> None:
         lifecycle = self.evaluation.lifecycle

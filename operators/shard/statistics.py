@@ -36,6 +36,8 @@ _UNCOUNTED = "telemetry.metrics.v1"
 #: Step of a quantile, relative to its value: the width of a histogram bin.
 _BIN_WIDTH = GAMMA - 1.0
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+#: Samples a statistic needs to say something of its window: for a quantile, one beyond it to be expected.
+LEAST = {"p50": 5, "p95": 20, "p99": 100, "mean": 5}
 
 
 class Form(IntEnum):
@@ -165,6 +167,7 @@ def compute(rows: Sketches, form: Ints, step: Floats, trials: Floats, window_s: 
             else:
                 value[some, slot] = _over(total[some], count[some])
             samples[some, slot] = count[some]
+            value[some, slot] = np.where(count[some] < LEAST[name], np.nan, value[some, slot])
 
     rate = ((form == Form.RATE) | (form == Form.COMPLETED)) & ((rows.span > 0) | (count > 0))
     # a counter's increments stand on the time between its readings, other counts on the window
@@ -178,6 +181,8 @@ def compute(rows: Sketches, form: Ints, step: Floats, trials: Floats, window_s: 
     part = np.where(share, trials, count)
     some = share | (form == Form.RATIO)
     value[some, 0], samples[some, 0] = _over(total, part)[some], part[some]
+    few = (form == Form.PORTION) & (part < LEAST["mean"])
+    value[few, 0] = np.nan
     # values of their own have extremes; where there are none, each sample was a yes or a no
     tried = some & np.isnan(rows.low) & (form != Form.PORTION) & (part > 0)
     hits[tried, 0] = total[tried]

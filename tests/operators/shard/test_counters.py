@@ -6,11 +6,12 @@ import pyarrow as pa
 import pytest
 
 from operators.emission import Emission
-from operators.settings import Settings
+from operators.settings import Settings, Windows
 from operators.shard import Shard
 from tests.operators.shard.stream import START, deliveries
 
-SETTINGS = Settings(shards=1)
+#: A window a bucket, so that a row tells of ten seconds.
+SETTINGS = Settings(shards=1, windows=Windows(detect_s=10))
 GPU = "telemetry.gpu.v1"
 
 
