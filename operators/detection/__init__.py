@@ -1,5 +1,6 @@
 """Detection that keeps its alarm budget: baselines, calibrated tails, budget; vectorised over series."""
 
-from operators.detection.bank import Bank, Verdicts, WindowValues
+from operators.detection.bank import Bank
+from operators.detection.verdicts import Verdicts, WindowValues
 
 __all__ = ["Bank", "Verdicts", "WindowValues"]

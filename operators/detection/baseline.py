@@ -1,8 +1,8 @@
-"""What a row is expected to be next: slow level, scale, season, and a regression on its own recent past.
+"""What a row is expected to be next: slow level, season, and a regression on its own recent past.
 
-The predictor is a heterogeneous autoregression (Corsi 2009): ridge regression of the deviation from the slow level
-on the last value, two moving averages, and the daily and weekly profiles now and one window ago. Everything is
-learnt from cleaned values, so an outlier leaves no echo, and from nothing inside an open anomaly.
+The predictor is a heterogeneous autoregression (Corsi 2009): ridge regression of the deviation from level and
+season on the last value, two moving averages and the profiles. It learns from cleaned values, so an outlier
+leaves no echo, and from nothing inside an open anomaly.
 """
 
 from typing import Any
@@ -17,8 +17,8 @@ from operators.detectors.channel import Floats, Window
 
 #: Windows a row is watched before it is judged.
 WARM_UP = 24
-#: Features of the predictor: last, EWMA4, EWMA32, day now, day before, week now, week before.
-FEATURES = 7
+#: Features of the predictor, each about level and season: last value, EWMA4, EWMA32, day and week profile.
+FEATURES = 5
 
 Motion = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 _UPPER = np.triu_indices(FEATURES)
@@ -33,9 +33,16 @@ REGRESSION_MEMORY = 2000.0
 SEEN_MEMORY = 4000.0
 CLIP = 3.0
 CLEAN = 3.5
+#: No pattern is followed more closely than this share of the values' own spread.
+PATTERN_ERROR = 0.02
+#: Timing error of a profile, as a share of its steepest rise around.
+PHASE = 0.1
+STILL = 0.65
 
-#: ``n``: windows seen; ``age``: windows learnt since the start or the last accepted change; ``seen``: the same,
-#: fading; ``floor``: least residual scale, from rounding; ``recent``: ring of the last windows, for restarts.
+#: ``var``, ``wide_var``: of residuals, clipped at 3 and 8 deviations; ``plain_var``: of values about the
+#: level; ``n``: windows seen; ``age``: windows learnt since the start or the last accepted change; ``seen``:
+#: the same, fading; ``floor``: least residual scale, from rounding; ``recent``: ring of the last windows, for
+#: restarts.
 FIELDS = (
     Field("recent", WARM_UP, "f8", np.nan),
     Field("n"),
@@ -44,14 +51,13 @@ FIELDS = (
     Field("level", 1, "f8"),
     Field("var", 1, "f8", 1.0),
     Field("wide_var", 1, "f8", 1.0),
+    Field("plain_var", 1, "f8", 1.0),
     Field("floor", 1, "f8"),
     Field("bias"),
     Field("before", 1, "f8"),
     Field("mean4", 1, "f8"),
     Field("mean32", 1, "f8"),
     Field("raw12", 1, "f8"),
-    Field("day_before", 1, "f8"),
-    Field("week_before", 1, "f8"),
     Field("weights", FEATURES),
     Field("moments", len(_UPPER[0])),
     Field("cross", FEATURES),
@@ -80,32 +86,29 @@ def restart(state: Rows, rows: NDArray[np.int64]) -> Floats:
     state["var"][rows] = scale**2
     state["wide_var"][rows] = np.minimum(np.maximum(scale, whole), 2 * scale) ** 2
     state["age"][rows] = WARM_UP
-    return scale
+    fresh = rows[state["n"][rows] <= WARM_UP]
+    state["plain_var"][fresh] = state["wide_var"][fresh]
+    started: Floats = scale
+    return started
 
 
 def predict(
     state: Rows, value: Floats, y: Floats, active: NDArray[np.bool_], at: Season, motion: Motion
 ) -> tuple[Window, Floats]:
-    """Residuals of the working values ``y`` [n]; also the features they were predicted from, [FEATURES, n]."""
+    """Residuals of the working values ``y`` [n], and the features they were predicted from."""
     level = state["level"]
-    sd = np.maximum(np.sqrt(state["var"]), 0.5 * np.sqrt(state["wide_var"]))
-    sd = np.maximum(sd, state["floor"])
-    still = state["repeats"] > 0.5 * state["n"]
-    sd = np.where(still, np.maximum(sd, 0.35 * state["mean_move"]), sd)
+    base = _scale(state)
     features = np.stack(
         (
             state["before"] - level,
             state["mean4"] - level,
             state["mean32"] - level,
             at.day,
-            state["day_before"],
             at.week,
-            state["week_before"],
         )
     )
-    weights = state["weights"]
-    parts = features * weights
-    predicted = level + parts.sum(0) + state["bias"] * sd
+    predicted = level + at.expected + (features * state["weights"]).sum(0) + state["bias"] * base
+    sd = np.sqrt((base * at.rough) ** 2 + (PHASE * at.steep) ** 2)
     z = np.where(active, (y - predicted) / sd, 0.0)
     window = Window(
         value=value,
@@ -115,15 +118,27 @@ def predict(
         y=y,
         predicted=predicted,
         sd=sd,
+        base=base,
         z=z,
         clipped=np.minimum(np.maximum(z, -CLIP), CLIP),
-        deviation=np.where(active, y - level - parts[3] - parts[5], 0.0),
+        deviation=np.where(active, y - level - at.expected, 0.0),
         learn=np.zeros_like(z),
     )
     return window, features
 
 
-def learn(state: Rows, window: Window, features: Floats, at: Season, period_s: float) -> None:
+def _scale(state: Rows) -> Floats:
+    """Residual scale; its floor knows rounding, coarse values, and that no pattern is followed exactly."""
+    least = np.maximum(state["floor"] ** 2, 0.25 * state["wide_var"])
+    least = np.maximum(least, PATTERN_ERROR**2 * state["plain_var"])
+    sd = np.sqrt(np.maximum(state["var"], least))
+    repeats, n = state["repeats"], state["n"]
+    still = np.where(repeats > 0.5 * n, 0.35, 0.0) + np.where(repeats > 0.8 * n, STILL, 0.0)
+    floored: Floats = np.maximum(sd, still * state["mean_move"])
+    return floored
+
+
+def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
     """Learn from a window: regression, level, scale, season; weighted by ``window.learn``."""
     weight, sd, z, age = window.learn, window.sd, window.z, state["age"]
     cleaned = window.predicted + np.minimum(np.maximum(z, -CLEAN), CLEAN) * sd
@@ -133,24 +148,24 @@ def learn(state: Rows, window: Window, features: Floats, at: Season, period_s: f
     state["seen"] *= 1.0 - weight / SEEN_MEMORY
     gain = weight / np.minimum(age + 1.0, LEVEL_MEMORY)
     level = state["level"]
-    level += gain * np.minimum(np.maximum(cleaned - level, -6 * sd), 6 * sd)
+    apart = cleaned - at.expected
+    level += gain * np.minimum(np.maximum(apart - level, -6 * sd), 6 * sd)
     state["bias"] += gain * window.clipped
-    residual = (z * sd) ** 2
-    var, wide = state["var"], state["wide_var"]
-    var += (
-        weight * (np.minimum(residual / var, 9.0) * 1.005 - 1.0) * var / np.minimum(age + 1.0, SCALE_MEMORY)
-    )
-    wide += weight * (np.minimum(residual / wide, 64.0) - 1.0) * wide / np.minimum(age + 1.0, LEVEL_MEMORY)
-    least = np.maximum(1e-18 + 1e-14 * level**2, state["floor"] ** 2)
-    np.maximum(var, least, out=var)
-    np.maximum(wide, least, out=wide)
-    season.learn(state, at, cleaned - level, weight, period_s)
-    state["day_before"][...] = at.day
-    state["week_before"][...] = at.week
+    residual = (z * window.base) ** 2
     active = window.active
-    np.copyto(state["before"], cleaned, where=active)
-    state["mean4"] += active * (cleaned - state["mean4"]) / 4
-    state["mean32"] += active * (cleaned - state["mean32"]) / 32
+    for name, learning, limit, centre, memory in (
+        ("var", weight, 9.0, 1.005, SCALE_MEMORY),
+        ("wide_var", weight, 64.0, 1.0, LEVEL_MEMORY),
+        ("plain_var", active, 9.0, 1.005, LEVEL_MEMORY),
+    ):
+        var = state[name]
+        square = residual if name != "plain_var" else (window.y - level) ** 2
+        ratio = np.minimum(square / var, limit) * centre - 1.0
+        var += learning * ratio * var / np.minimum(age + 1.0, memory)
+        np.maximum(var, np.maximum(1e-18 + 1e-14 * level**2, state["floor"] ** 2), out=var)
+    np.copyto(state["before"], apart, where=active)
+    state["mean4"] += active * (apart - state["mean4"]) / 4
+    state["mean32"] += active * (apart - state["mean32"]) / 32
     state["raw12"] += active * (window.y - state["raw12"]) / 12
 
 

@@ -17,10 +17,10 @@ _PRIOR_EVENTS = 4.0
 
 
 class Budget:
-    """At most one false alarm onset in ``windows`` windows of a row, held by feedback on the row's own onsets.
+    """At most one false alarm onset in ``windows`` windows of a row.
 
-    The rate a row is allowed is divided by (4 + own onsets) / (4 + onsets the budget grants so far), at least 1:
-    a Gamma-Poisson estimate of how far the row's tail was misjudged.
+    The rate a row is allowed is divided by (4 + own onsets) / (4 + onsets the budget grants so far), at
+    least 1: a Gamma-Poisson estimate of how far the row's tail was misjudged.
     """
 
     def __init__(self, windows: float) -> None:
@@ -40,7 +40,7 @@ class Budget:
 
 
 def step_up(p_values: NDArray[np.floating[Any]], target: float) -> NDArray[np.bool_]:
-    """Series that are discoveries at false-discovery rate ``target``: Benjamini-Hochberg on one tick's p-values.
+    """Series that are discoveries at false-discovery rate ``target`` (Benjamini-Hochberg, one tick).
 
     Valid under independence and positive dependence; p-values that are event rates a window are conservative.
     """

@@ -1,11 +1,12 @@
 """The rate of events at a statistic's level, for any channel, learnt per row: peaks over a threshold.
 
-Windows above a channel's threshold come in clusters; their peaks are fitted by a generalised Pareto tail through two
-running L-moments (Hosking), shrunk to a prior. ``rate(u)`` is the number of clusters a window that reach ``u``,
-so "1 / rate" is a mean time between events whatever the autocorrelation. Its inverse is a threshold.
+Windows above a channel's threshold come in clusters; their peaks are fitted by a generalised Pareto tail
+through two running L-moments (Hosking), shrunk to a prior. ``rate(u)`` is the number of clusters a window
+that reach ``u``, so "1 / rate" is a mean time between events whatever the autocorrelation. Its inverse is a
+threshold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ RATE_MEMORY = 4000.0
 
 
 class Fit(NamedTuple):
-    """Generalised Pareto tails of every channel and row, [C, n]: clusters a window, threshold, scale, shape."""
+    """Generalised Pareto tails, [C, n]: clusters a window, threshold, scale, shape."""
 
     clusters: Floats
     threshold: Floats
@@ -29,7 +30,7 @@ class Fit(NamedTuple):
     def rate(self, statistic: Floats) -> Floats:
         """Events a window that reach ``statistic`` [C, n]; 1 is ordinary."""
         excess = statistic - self.threshold
-        tail = (1 + self.xi * np.maximum(excess, 0) / self.sigma) ** (-1 / self.xi)
+        tail = np.maximum(1 + self.xi * np.maximum(excess, 0) / self.sigma, 1e-12) ** (-1 / self.xi)
         bulk = np.exp(np.minimum(-excess / self.sigma, 50.0))
         return self.clusters * np.where(excess > 0, np.maximum(tail, 1e-30), bulk)
 
@@ -46,7 +47,10 @@ class Tails:
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         count = len(channels)
-        column = lambda values: np.array(list(values), "f4")[:, None]  # noqa: E731
+
+        def column(values: Iterable[float]) -> NDArray[np.float32]:
+            return np.array(list(values), np.float32)[:, None]
+
         tails = [channel.tail for channel in channels]
         self.quantile = column(t.quantile for t in tails)
         self.start_min = column(t.start_min for t in tails)
@@ -117,7 +121,7 @@ class Tails:
     def learn(
         self, state: Rows, statistic: Floats, fit: Fit, active: NDArray[Any], frozen: NDArray[Any]
     ) -> None:
-        """Learn from one window's statistics [C, n]: clusters and peaks always, quantiles not while ``frozen``."""
+        """Learn one window's statistics [C, n]: peaks always, quantiles not while ``frozen``."""
         forget = 1.0 - active / RATE_MEMORY
         state["tail_windows"] *= forget
         state["tail_windows"] += active
@@ -138,7 +142,7 @@ class Tails:
         bulk += gain * self.bulk_step * ((statistic[self.bulk] > bulk) - self.bulk_quantiles)
 
     def _end_clusters(self, state: Rows, fit: Fit, ended: NDArray[np.bool_]) -> None:
-        """Take the peaks of ended clusters into the L-moments, clipped at the level of ``cap`` events a window."""
+        """Take the peaks of ended clusters into the L-moments, clipped at ``cap`` events a window."""
         state["tail_quiet"][ended] = -1.0
         state["tail_clusters"] += ended
         ratio = np.maximum(self.cap / fit.clusters, 1e-9)

@@ -1,4 +1,4 @@
-"""From values to the working scale: plain, or the square root of small counts; and fair noise on coarse values."""
+"""From values to the working scale: plain or root of small counts; fair noise on coarse values."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from operators.columns import Field, Rows
 from operators.detectors.channel import Floats
 
 #: ``root``: 1 where the row is on the square-root scale; ``seed``: of its noise, from its fingerprint.
-FIELDS = (Field("root"), Field("seed", 1, "u4"))
+#: ``unit``: what values are multiplied by first: rates of counts become counts a window.
+FIELDS = (Field("root"), Field("seed", 1, "u4"), Field("unit", 1, "f8", 1.0))
 
 _SMALL_COUNT = 10.0
 
@@ -17,7 +18,7 @@ _SMALL_COUNT = 10.0
 def choose(state: Rows, rows: NDArray[np.int64]) -> None:
     """Put ``rows`` whose recent values are all small whole numbers on the square-root scale (Anscombe)."""
     ring = state["recent"][:, rows]
-    whole = np.all(np.isnan(ring) | ((ring == np.round(ring)) & (ring >= 0)), axis=0)
+    whole = np.all(np.isnan(ring) | ((np.abs(ring - np.round(ring)) < 1e-6) & (ring >= 0)), axis=0)
     small = whole & (np.nanmean(ring, axis=0) < _SMALL_COUNT)
     state["root"][rows] = small
 
@@ -39,7 +40,9 @@ def backward(working: Floats, root: Floats) -> Floats:
 def noise(state: Rows, time_s: "float | Floats") -> Floats:
     """Uniform noise in [-0.5, 0.5) from (row, time): the same on every engine and after every restart."""
     with np.errstate(over="ignore"):
-        mixed = state["seed"] ^ (np.asarray(time_s, np.uint64) * np.uint64(2654435761)).astype(np.uint32)
+        mixed: NDArray[np.uint32] = state["seed"] ^ (
+            np.asarray(time_s, np.uint64) * np.uint64(2654435761)
+        ).astype(np.uint32)
         for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
             mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
         mixed = mixed ^ (mixed >> np.uint32(16))

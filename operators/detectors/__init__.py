@@ -1,4 +1,4 @@
-"""The registry of detectors: one file each, one line here. ``DEFAULT`` is what runs where config names none."""
+"""The registry of detectors: one file each, one line here; ``DEFAULT`` runs where config names none."""
 
 from operators.detectors.channel import Channel, Detector, Window
 from operators.detectors.ewma import Ewma

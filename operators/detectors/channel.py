@@ -1,7 +1,8 @@
 """What a detector is to the bank: channels of continuous statistics over the residuals of closed windows.
 
 A channel is one side of one statistic. Its tail is learnt per series (`operators.detection.tails`), so a
-statistic needs no known distribution: only to grow with the anomaly and to be roughly exponential in its tail.
+statistic needs no known distribution: only to grow with the anomaly and to be roughly exponential in its
+tail.
 """
 
 from collections.abc import Sequence
@@ -20,8 +21,8 @@ class TailPrior(NamedTuple):
     """What a channel's tail is taken for before the series has shown its own.
 
     ``quantile``: share of windows above the tail's threshold; ``start``: that threshold at first;
-    ``sigma``, ``xi``: generalised Pareto scale and shape, worth ``sigma_peaks`` and ``xi_peaks`` observed peaks;
-    ``cap``: event rate at which learnt peaks are clipped, so that anomalies do not bend the tail;
+    ``sigma``, ``xi``: generalised Pareto scale and shape, worth ``sigma_peaks`` and ``xi_peaks`` observed
+    peaks; ``cap``: event rate at which learnt peaks are clipped, so that anomalies do not bend the tail;
     ``bulk``: the prior is read from the series' own bulk quantiles instead.
     """
 
@@ -45,7 +46,7 @@ VALUE_TAIL = TailPrior(
     2.05,
     0.45,
     0.05,
-    3e-5,
+    1e-4,
     30.0,
     80.0,
     doubt_peaks=15.0,
@@ -62,8 +63,9 @@ class Channel(NamedTuple):
     """One side of one statistic.
 
     ``direction``: +1 high, -1 low, 0 neither; ``weight``: its share of the alarm budget before normalising;
-    ``gap``: windows below the threshold that end a cluster of peaks; ``clusters``: expected clusters a window;
-    ``after``: windows a series must be old before the channel speaks; ``full_day``: and a day (or 400 windows).
+    ``gap``: windows below the threshold that end a cluster of peaks; ``clusters``: expected clusters a
+    window; ``after``: windows a series must be old before the channel speaks; ``full_day``: and a day (or
+    400 windows).
     """
 
     name: str
@@ -80,9 +82,11 @@ class Channel(NamedTuple):
 class Window:
     """What the baseline says of one closed window, [n] each; ``z`` is 0 where ``active`` is false.
 
-    ``value``: as it came; ``same``, ``moved``: it repeated the last one, or changed; ``y``: on the working scale; ``deviation``: y less seasonal pattern and slow level;
-    ``learn``: 1 where baselines may learn from this window (filled in after the decision);
-    ``scratch``: what `Detector.observe` hands to its own `Detector.learn`.
+    ``value``: as it came; ``same``, ``moved``: it repeated the last one, or changed; ``y``: on the working
+    scale; ``deviation``: y less seasonal pattern and slow level; ``base``: the scale
+    before what this time of day adds; ``learn``: 1 where baselines may learn from
+    this window (filled in after the decision); ``scratch``: what `Detector.observe` hands to its own
+    `Detector.learn`.
     """
 
     value: Floats
@@ -92,6 +96,7 @@ class Window:
     y: Floats
     predicted: Floats
     sd: Floats
+    base: Floats
     z: Floats
     clipped: Floats
     deviation: Floats
@@ -128,7 +133,7 @@ class Detector:
 def own_scale(
     raw: Floats, squares: Floats, seen: Floats, prior: Floats, span: Floats, worth: Floats
 ) -> tuple[Floats, Floats]:
-    """Divide a moving average by its own running deviation, shrunk to theory; map so that its tail is exponential.
+    """Divide a moving average by its own running deviation; map it so that its tail is exponential.
 
     Args:
         raw: statistics, [k, n].

@@ -9,8 +9,8 @@ from operators.detectors.channel import VALUE_TAIL, Channel, Detector, Floats, W
 class Flat(Detector):
     """Length of a run of one value, against how this series' runs go on; and the first moves of a still one.
 
-    A run's rate is (runs started a window) x (chance to go on one more window) ** (length - 2), both counted on
-    ended runs, with half a run as prior.
+    A run's rate is (runs started a window) x (chance to go on one more window) ** (length - 2), both counted
+    on ended runs, with half a run as prior.
     """
 
     id = "flat/1"

@@ -1,4 +1,4 @@
-"""``level/1``: a slow ramp, as the distance of the recent level (48 windows) from the fixed slow reference."""
+"""``level/1``: a slow ramp: the recent level (48 windows) against the fixed slow reference."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,9 @@ class Level(Detector):
         mean, squares = state["level_mean"], state["level_squares"]
         squares += window.learn * np.minimum(mean**2, 16.0 * window.scratch["level_var"])
         squares *= 1.0 - window.learn / 4000.0
-        cleaned = np.maximum(
-            np.minimum(window.deviation, window.deviation - (window.z - 3.5) * window.sd),
-            window.deviation - (window.z + 3.5) * window.sd,
-        )
-        mean += window.active * (cleaned - mean) / 48.0
+        usual = window.deviation * (window.base / window.sd)
+        limit = 3.5 * window.base + np.abs(mean)
+        mean += window.active * (np.minimum(np.maximum(usual, -limit), limit) - mean) / 48.0
 
     def settle(self, state: Rows, rows: NDArray[np.int64]) -> None:
         """See `Detector.settle`."""

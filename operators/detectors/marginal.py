@@ -24,12 +24,14 @@ class Marginal(Detector):
 
     def observe(self, state: Rows, window: Window) -> Floats:
         """See `Detector.observe`."""
-        standard = window.deviation / np.sqrt(np.maximum(state["marginal_var"], window.sd**2 * 0.25))
+        standard = window.deviation * (window.base / window.sd)
+        standard = standard / np.sqrt(np.maximum(state["marginal_var"], window.base**2 * 0.25))
         return np.stack((standard, -standard))
 
     def learn(self, state: Rows, window: Window) -> None:
         """See `Detector.learn`."""
         var = state["marginal_var"]
-        square = np.minimum(window.deviation**2 / var, 9.0)
+        usual = window.deviation * (window.base / window.sd)
+        square = np.minimum(usual**2 / var, 9.0)
         var += window.learn * (square * 1.005 - 1.0) * var / np.minimum(state["age"] + 1.0, 1000.0)
         np.maximum(var, state["floor"] ** 2, out=var)

@@ -11,8 +11,9 @@ _RESET = 0.1
 class Counter:
     """Decides from the values so far, never from later ones, what is judged: the value, or its increment.
 
-    A series is a counter when its first 20 values never fall, most rise, and none is negative. It stays one until
-    it falls without a reset; then it was a gauge on its way up, and is judged by its values from there on.
+    A series is a counter when its first 20 values never fall, most rise, and none is negative. It stays one
+    until it falls without a reset; then it was a gauge on its way up, and is judged by its values from there
+    on.
     """
 
     def __init__(self) -> None:

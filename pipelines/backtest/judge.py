@@ -1,7 +1,7 @@
 """Judging alarms by labels, event by event, and the baselines they are set beside.
 
-Alarms within 1 % of the series' length are one event; a labelled segment is found when an alarm falls in it or up to
-1 % after it; precision is over alarm events.
+Alarms within 1 % of the series' length are one event; a labelled segment is found when an alarm falls in it
+or up to 1 % after it; precision is over alarm events.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Judgement:
         )
 
     def summary(self) -> dict[str, float | int | None]:
-        """Precision, recall, F1, false alarms per 1,000 rows, median delay; None where there is nothing to divide."""
+        """Precision, recall, F1, false alarms per 1,000 rows, delay; None where nothing can be divided."""
         precision = self.true_alarms / self.alarms if self.alarms else None
         recall = self.found / self.segments if self.segments else None
         f1 = None

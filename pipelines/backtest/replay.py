@@ -22,7 +22,7 @@ CLEAR = 5
 
 @dataclass(frozen=True)
 class Scored:
-    """A series with a verdict for every row, in the file's order; band in the value's unit, NaN where there is none."""
+    """A series with a verdict for every row, in the file's order; NaN where there is no band."""
 
     series: Series
     step_s: float
@@ -36,7 +36,7 @@ class Scored:
 
 
 def step_s(time_s: NDArray[np.float64]) -> float:
-    """The step of a series, from its first rows in time order: the median positive difference, s; 60 if unknown."""
+    """The step of a series, s: the median positive difference of its first rows; 60 if unknown."""
     gaps = np.diff(time_s[:_STEP_ROWS])
     gaps = gaps[gaps > 0]
     return float(np.median(gaps)) if gaps.size else 60.0

@@ -31,8 +31,8 @@ _FORMATS = (
 class Series:
     """One series of one file, in the file's order.
 
-    ``rows``: row numbers in the file; ``time_s``: Unix seconds, NaN where the text is no time; ``value``: NaN where
-    missing; ``label``: 1 anomalous, or None.
+    ``rows``: row numbers in the file; ``time_s``: Unix seconds, NaN where the text is no time; ``value``:
+    NaN where missing; ``label``: 1 anomalous, or None.
     """
 
     file: Path
@@ -111,8 +111,8 @@ def truth(text: str) -> bool:
 def unix_s(text: str) -> float:
     """Unix seconds of a time in text, NaN where it is none.
 
-    ISO 8601 and RFC 3339, a few other common forms, or Unix time in s, ms, us or ns (told apart by its size). A time
-    without a zone is UTC.
+    ISO 8601 and RFC 3339, a few other common forms, or Unix time in s, ms, us or ns (told apart by its
+    size). A time without a zone is UTC.
     """
     try:
         return _seconds(datetime.fromisoformat(text))

@@ -1,0 +1,112 @@
+"""The detectors that are on, as one matrix of channels: statistics in, event rates out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.columns import Field, Rows
+from operators.detection.tails import Fit, Tails
+from operators.detectors import DEFAULT, REGISTRY
+from operators.detectors.channel import Detector, Floats, Window
+from operators.series import SeriesKey
+from operators.settings import Detection
+
+#: Event rate that a single value among those of the last windows is given at least.
+_LATELY = 0.01
+
+
+class Panel:
+    """Detectors of a bank: those by default, and for some signals others (``per_signal``).
+
+    Channels whose tails are learnt come first, then those of detectors that give event rates themselves.
+    ``leads``, ``sides``: detector index and direction of each channel.
+
+    Raises:
+        ValueError: when the settings name a detector that is not in the registry.
+    """
+
+    def __init__(self, settings: Detection) -> None:
+        chosen = settings.detectors or DEFAULT
+        wanted = tuple(dict.fromkeys([*chosen, *(i for ids in settings.per_signal.values() for i in ids)]))
+        unknown = sorted(set(wanted) - set(REGISTRY))
+        if unknown:
+            raise ValueError(f"unknown detectors {', '.join(unknown)}; there are {', '.join(REGISTRY)}")
+        self.ids = wanted
+        detectors = [REGISTRY[name]() for name in wanted]
+        self._tailed = [d for d in detectors if not d.rates]
+        self._rated = [d for d in detectors if d.rates]
+        self._detectors: list[Detector] = [*self._tailed, *self._rated]
+        channels = [(c, d) for d in self._detectors for c in d.channels]
+        self.leads = np.array([wanted.index(d.id) for _, d in channels], np.int16)
+        self.sides = np.array([c.direction for c, _ in channels], np.int8)
+        tailed = [c for d in self._tailed for c in d.channels]
+        self.tails = Tails(tailed)
+        self._after = np.array([[c.after] for c in tailed], "f4")
+        self._daily = np.array([[c.full_day] for c in tailed], bool)
+        groups = (chosen, *settings.per_signal.values())
+        self._groups = {name: i + 1 for i, name in enumerate(settings.per_signal)}
+        on = np.array([[d.id in ids for ids in groups] for _, d in channels])
+        weights = np.array([[c.weight] for c in tailed], "f4") * on[: len(tailed)]
+        self._shares = weights / np.maximum(weights.sum(0), 1e-9)
+        self._off = ~on
+        own = [field for d in self._detectors for field in d.fields]
+        self.fields = (*own, *self.tails.fields, Field("group", 1, "i2"))
+
+    def add(self, state: Rows, keys: Sequence[SeriesKey]) -> None:
+        """Begin on new rows."""
+        state["group"][...] = [self._groups.get(key.signal, 0) for key in keys]
+        self.tails.start_rows(state, np.arange(len(keys)))
+
+    def start(self, state: Rows, rows: NDArray[np.int64], sd: Floats) -> None:
+        """See `Detector.start`."""
+        for detector in self._detectors:
+            detector.start(state, rows, sd)
+
+    def settle(self, state: Rows, rows: NDArray[np.int64]) -> None:
+        """See `Detector.settle`."""
+        for detector in self._detectors:
+            detector.settle(state, rows)
+
+    def observe(self, state: Rows, window: Window) -> Floats:
+        """Statistics of the channels whose tails are learnt, [C, n]."""
+        return np.concatenate([d.observe(state, window) for d in self._tailed])
+
+    def rates(
+        self, state: Rows, window: Window, fit: Fit, statistic: Floats, lately: NDArray[np.bool_], day: float
+    ) -> Floats:
+        """Event rates of all channels over their share of the budget; 1 where one may not speak.
+
+        The least of them is a valid rate of the row: a Bonferroni bound on event rates, weighted by share.
+
+        Args:
+            state: the rows' state.
+            window: the window.
+            fit: the tails now.
+            statistic: what `observe` gave.
+            lately: where the value lies among those of the last windows.
+            day: windows a row must be old for channels that need a full day.
+        """
+        n, group, bulk = state["n"], state["group"], self.tails.bulk
+        rates = fit.rate(statistic) / np.maximum(self._shares[:, group], 1e-9)
+        rates[(n < self._after) | (self._daily & (n < day)) | ~window.active] = 1.0
+        rates[bulk] = np.maximum(rates[bulk], np.where(lately, _LATELY, 0.0))
+        rates = np.concatenate([rates, *(d.observe(state, window) for d in self._rated)])
+        if len(self._groups):
+            rates[self._off[:, group]] = 1.0
+        return rates
+
+    def reach(self, state: Rows, fit: Fit, allowed: Floats) -> Floats:
+        """How many scales a single value may lie off before it alarms at ``allowed`` events a window, [n]."""
+        if not self.tails.bulk.size:
+            return np.full(len(allowed), np.nan)
+        channel = int(self.tails.bulk[0])
+        return fit.level(allowed * np.maximum(self._shares[channel, state["group"]], 1e-9), channel)
+
+    def learn(
+        self, state: Rows, window: Window, fit: Fit, statistic: Floats, frozen: NDArray[np.bool_]
+    ) -> None:
+        """Tails, then what detectors learn themselves."""
+        self.tails.learn(state, statistic, fit, window.active, frozen)
+        for detector in self._detectors:
+            detector.learn(state, window)

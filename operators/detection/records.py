@@ -1,0 +1,40 @@
+"""What a row's odd events were like: no event is rarer than the number of its like that were seen.
+
+A tail is a model; the scores a row's own events have reached are a fact. The strongest few are kept, and a
+new event that is like ``k`` of them is said to come no rarer than (k - spared) times in the windows seen.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.columns import Field, Rows
+from operators.detectors.channel import Floats
+
+KEPT = 10
+#: An event counts as alike when its score reached the new one's less this.
+_ALIKE = 0.5
+#: Events a row may have had before their like are ordinary.
+SPARED = 7.0
+#: Event rate below which an event begins, windows without that end it, and how many windows are remembered.
+_EVENT = 1e-3
+_GAP = 16.0
+_MEMORY = 20_000.0
+
+FIELDS = (Field("records", KEPT), Field("event_peak"), Field("event_quiet", start=1e9))
+
+
+def bounded(state: Rows, rate: Floats, active: NDArray[np.bool_]) -> Floats:
+    """Event rates [n], not below what the row's own events say; remembers this one."""
+    score = -np.log10(np.maximum(rate, 1e-30))
+    records, peak, quiet = state["records"], state["event_peak"], state["event_quiet"]
+    ended = np.flatnonzero(active & (quiet >= _GAP) & (peak > 0))
+    if ended.size:
+        least = records[:, ended].argmin(0)
+        records[least, ended] = np.maximum(records[least, ended], peak[ended])
+        peak[ended] = 0.0
+    odd = active & (rate < _EVENT)
+    peak[...] = np.where(odd, np.maximum(peak, score), peak)
+    quiet[...] = np.where(odd, 0.0, quiet + active)
+    alike = (records >= score - _ALIKE).sum(0)
+    least_rate = np.minimum(np.maximum(alike - SPARED, 0.0) / np.minimum(state["n"], _MEMORY), _EVENT)
+    return np.maximum(rate, np.where(odd, least_rate, 0.0))
