@@ -6,6 +6,7 @@ fades as held-out values come in. Beyond the 95 % point an exponential tail of -
 one than the theory's.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,11 @@ from torch import Tensor
 from gpu_scorers.scores import FAMILIES, SCORERS
 from gpu_scorers.tails import SMALLEST, cauchy
 
-#: Pseudo-values of the prior, and how much wider than the theory's they are: -ln p is exponential with this
-#: mean. Measured on topics that come in runs (`benchmarks.embedding`): a lone series is held to sessions.
+#: Pseudo-values of the prior.
 PRIOR_VALUES = 60
-PRIOR_SCALE = {"mean": 1.5, "mix": 1.5, "spread": 1.7, "tails": 1.4, "repeats": 1.4}
+#: How much wider than the theory's the prior is: its -ln p is exponential with mean 1.05 for independent
+#: vectors, and so much more for each tenfold length of the runs that topics come in.
+_WIDER = 0.4
 _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
 
@@ -74,17 +76,20 @@ class Calibration:
         values: Held-out null values behind each curve, the prior's not counted.
     """
 
-    def __init__(self, null: Tensor | None = None) -> None:
+    def __init__(self, null: Tensor | None = None, effective: float = 0.1) -> None:
         """Fit the curves.
 
         Args:
             null: f64 [values, scorers], held-out parametric p-values pooled over series; None: prior alone.
+            effective: Effective over counted vectors of the class of series; unknown: sessions.
         """
         if null is None:
             null = torch.empty(0, len(SCORERS), dtype=torch.float64)
         self.values = len(null)
         z = -null.cpu().clamp(SMALLEST, 1.0).log()
-        self._scorers = [_Curve.fit(z[:, i], PRIOR_SCALE[s.family]) for i, s in enumerate(SCORERS)]
+        runs = 0.5 / max(effective, 1e-4) + 0.5
+        scale = 1.05 + _WIDER * max(math.log10(runs), 0.0)
+        self._scorers = [_Curve.fit(z[:, i], scale) for i in range(len(SCORERS))]
         calibrated = self._each(z)
         self._members = [[i for i, s in enumerate(SCORERS) if s.family == family] for family in FAMILIES]
         self._families = [
@@ -117,6 +122,6 @@ class Calibration:
         return self.values >= PRIOR_VALUES
 
     @classmethod
-    def pooled(cls, null: Sequence[npt.NDArray[np.float64]]) -> "Calibration":
-        """From held-out values of several series, [buckets, scorers] each."""
-        return cls(torch.from_numpy(np.concatenate(null))) if null else cls()
+    def pooled(cls, null: Sequence[npt.NDArray[np.float64]], effective: float) -> "Calibration":
+        """From held-out values of several series, [buckets, scorers] each, and their usual ``effective``."""
+        return cls(torch.from_numpy(np.concatenate(null)), effective) if null else cls()

@@ -11,13 +11,12 @@ from torch import Tensor
 Model = dict[str, Tensor]
 
 
-def fit(mean: Tensor, n: Tensor, concentration: Tensor, within: Tensor | None = None) -> Model:
+def fit(mean: Tensor, n: Tensor, within: Tensor | None = None) -> Model:
     """Model of one block of the reference, all per series.
 
     Args:
         mean: f64 [series, buckets, width], bucket means; at least 4 buckets.
         n: f64 [series, buckets], their vectors.
-        concentration: f64 [series, buckets], sums of squared cluster shares.
         within: f64 [series], the variance (trace) of single vectors where it is known. With it a window
             larger than the buckets keeps a floor of what lies between them.
 
@@ -25,7 +24,7 @@ def fit(mean: Tensor, n: Tensor, concentration: Tensor, within: Tensor | None = 
         ``centre`` [series, width] and, [series, 1] each: ``trace`` (n times the variance of a bucket mean),
         ``directions`` (their effective number), ``dof``, ``inflation`` (of the reference mean's variance by
         dependence between buckets), ``total`` (vectors), ``usual`` (bucket size), ``intra`` (intra-class
-        correlation), ``within``, ``concentration`` (usual).
+        correlation), ``within``.
     """
     buckets, width = mean.shape[1:]
     total = n.sum(1)
@@ -64,33 +63,31 @@ def fit(mean: Tensor, n: Tensor, concentration: Tensor, within: Tensor | None = 
         "usual": usual,
         "intra": intra,
         "within": within,
-        "concentration": concentration.mean(1),
     }
     return {"centre": centre, **{name: value[:, None] for name, value in scalars.items()}}
 
 
-def variance(model: Model, n: Tensor, concentration: Tensor) -> Tensor:
+def variance(model: Model, n: Tensor, unusual: Tensor) -> Tensor:
     """f64 [series]: variance (trace) of a window's mean less the reference's.
 
     Args:
         model: Of the reference.
         n: f64 [series], vectors of the windows.
-        concentration: f64 [series], the windows' sums of squared cluster shares. A window that happens to
-            hold fewer topics than usual stands on fewer independent events than its vectors suggest.
+        unusual: f64 [series], at least 1: how much more the windows' topic mix differs from the reference's
+            than the buckets' do. What the mix leaves in a mean grows with it.
     """
-    m = {name: value.squeeze(-1) for name, value in model.items() if name not in ("centre", "spread")}
+    m = {name: value.squeeze(-1) for name, value in model.items() if value.shape[1] == 1}
     own = m["trace"] / n * (1 + (m["inflation"] - 1) * (1 - m["usual"] / n).clamp_min(0))
     floor = m["intra"] * m["trace"] / m["usual"] + (1 - m["intra"]) * m["within"] / n
-    clumped = (concentration / m["concentration"]).clamp_min(1.0).sqrt()
-    own = torch.where(floor > own, floor, own) * clumped
+    own = torch.where(floor > own, floor, own) * unusual
     return (own + m["inflation"] * m["trace"] / m["total"]).clamp_min(1e-30)
 
 
-def pseudo_f(model: Model, mean: Tensor, n: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def pseudo_f(model: Model, mean: Tensor, n: Tensor, unusual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Statistic and its two degrees of freedom, f64 [series] each, of windows with means [series, width]."""
     apart = (mean - model["centre"]).square().sum(-1)
     directions = model["directions"].squeeze(-1)
-    return apart / variance(model, n, concentration), directions, directions * model["dof"].squeeze(-1)
+    return apart / variance(model, n, unusual), directions, directions * model["dof"].squeeze(-1)
 
 
 def coordinate_spread(mean: Tensor, n: Tensor, centre: Tensor) -> Tensor:
@@ -99,8 +96,8 @@ def coordinate_spread(mean: Tensor, n: Tensor, centre: Tensor) -> Tensor:
     return 0.9 * own + 0.1 * own.mean(-1, keepdim=True) + 1e-30
 
 
-def largest_t2(model: Model, mean: Tensor, n: Tensor, concentration: Tensor) -> tuple[Tensor, Tensor]:
+def largest_t2(model: Model, mean: Tensor, n: Tensor, unusual: Tensor) -> tuple[Tensor, Tensor]:
     """Largest squared t over the coordinates and its degrees of freedom, f64 [series] each."""
-    scale = (variance(model, n, concentration) / model["trace"].squeeze(-1))[:, None]
+    scale = (variance(model, n, unusual) / model["trace"].squeeze(-1))[:, None]
     t2 = (mean - model["centre"]).square() / (model["spread"] * scale)
     return t2.amax(-1), model["dof"].squeeze(-1)

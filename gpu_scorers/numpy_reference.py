@@ -50,7 +50,6 @@ def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
     mean = every / n[:, None]
     share = mean[:, layout.blocks["clu"]]
     adjusted = mean[:, : layout.dense] - share @ spec.expected.numpy()
-    concentration = (share**2).sum(1)
     weight = spec.weight.numpy()
     overall = every[:-1].sum(0) / n[:-1].sum()
 
@@ -58,15 +57,16 @@ def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
         part: Floats = table[:, layout.blocks[name]]
         return part
 
-    def quadratic(values: Floats, within: float | None = None) -> float:
+    def quadratic(values: Floats, within: float | None = None, unusual: float = 1.0) -> tuple[float, float]:
+        """Pseudo-F and its p-value."""
         centre, _, model = _moments(values[:-1], n[:-1], within)
-        variance = _variance(model, n[-1], concentration[-1] / concentration[:-1].mean())
-        statistic = ((values[-1] - centre) ** 2).sum() / variance
-        return float(scipy.stats.f.sf(statistic, model["directions"], model["directions"] * model["dof"]))
+        statistic = ((values[-1] - centre) ** 2).sum() / _variance(model, n[-1], unusual)
+        p = scipy.stats.f.sf(statistic, model["directions"], model["directions"] * model["dof"])
+        return float(statistic), float(p)
 
     def direction(values: Floats) -> float:
         centre, spread, model = _moments(values[:-1], n[:-1], None)
-        variance = _variance(model, n[-1], concentration[-1] / concentration[:-1].mean())
+        variance = _variance(model, n[-1], unusual)
         t2 = ((values[-1] - centre) ** 2 / (spread * variance / model["trace"])).max()
         return min(1.0, float(scipy.stats.f.sf(t2, 1, model["dof"])) * layout.dim)
 
@@ -75,19 +75,25 @@ def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
 
     fourier = block("rff", mean)
     within_fourier = 1 - (overall[layout.blocks["rff"]] ** 2).sum()
-    _, _, model = _moments(fourier[:-1], n[:-1], within_fourier)
-    effective = min(1.0, within_fourier / model["trace"])
     p = overall[layout.blocks["clu"]]
+    within_shares = (p * (1 - p) * weight**2).sum()
+    statistic, p_shares = quadratic(share * weight, within_shares)
+    alone = 1 - p @ (spec.expected.numpy()[:, layout.blocks["rff"]] ** 2).sum(1)
+    _, _, model = _moments(block("rff", adjusted)[:-1], n[:-1], None)
+    clumped = min(max(1 - max(alone, 0.0) / model["trace"], 0.0), 1.0)
+    unusual = 1 + (max(statistic, 1.0) - 1) * clumped
+    _, _, model = _moments((share * weight)[:-1], n[:-1], within_shares)
+    clump = model["trace"] / within_shares
     whitened = block("lin", adjusted) @ spec.whitening.numpy()
     return {
-        "mmd_adj": quadratic(block("rff", adjusted)),
-        "white_adj": quadratic(whitened),
+        "mmd_adj": quadratic(block("rff", adjusted), unusual=unusual)[1],
+        "white_adj": quadratic(whitened, unusual=unusual)[1],
         "maxdir_adj": direction(whitened),
-        "mmd": quadratic(fourier, within_fourier),
-        "clus": quadratic(share * weight, (p * (1 - p) * weight**2).sum()),
-        "maxclus": counts(block("clu", every), 1 / effective),
-        "quad": quadratic(block("quad", adjusted)),
-        "spread": quadratic(block("near", adjusted)),
+        "mmd": quadratic(fourier, within_fourier)[1],
+        "clus": p_shares,
+        "maxclus": counts(block("clu", every), clump),
+        "quad": quadratic(block("quad", adjusted), unusual=unusual)[1],
+        "spread": quadratic(block("near", adjusted), unusual=unusual)[1],
         "out": counts(block("far", every)),
         "repeats": counts(block("rep", every)),
     }
@@ -131,14 +137,13 @@ def _moments(mean: Floats, n: Floats, within: float | None) -> tuple[Floats, Flo
     return centre, 0.9 * own + 0.1 * own.mean() + 1e-30, model
 
 
-def _variance(model: dict[str, float], n: float, concentration: float) -> float:
+def _variance(model: dict[str, float], n: float, unusual: float) -> float:
     """Variance (trace) of a window's mean less the reference's."""
     own = model["trace"] / n * (1 + (model["inflation"] - 1) * max(1 - model["usual"] / n, 0.0))
     if not math.isnan(model["within"]):
         between = model["intra"] * model["trace"] / model["usual"]
         own = max(own, between + (1 - model["intra"]) * model["within"] / n)
-    own *= math.sqrt(max(concentration, 1.0))
-    return max(own + model["inflation"] * model["trace"] / model["total"], 1e-30)
+    return max(own * unusual + model["inflation"] * model["trace"] / model["total"], 1e-30)
 
 
 def _upper_tail(buckets: Floats, n: Floats, count: Floats, size: float, clump: float) -> float:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from gpu_scorers.layout import Layout
 from gpu_scorers.scores import SCORERS
-from gpu_scorers.scores.mix import effective_share
+from gpu_scorers.scores.mean import MMD_ADJ
+from gpu_scorers.scores.mix import CLUS, effective_share
 from gpu_scorers.spec import Spec
 from gpu_scorers.view import view
 
@@ -61,16 +62,24 @@ class Reference:
     def score(self, windows: Tensor) -> Scores:
         """Windows, f64 [series, width], each against its series' reference."""
         seen = view(self.spec, windows)
-        start = 0
-        tested = []
-        for scorer, shape in zip(SCORERS, _shapes(self.spec), strict=True):
-            model = {}
-            for name, width in shape.items():
-                model[name] = self.model[:, start : start + width]
-                start += width
-            tested.append(scorer.test(model, seen))
+        models = self._models()
+        # what scatters from vector to vector does not grow with the mix: only what comes in runs does
+        beyond = CLUS.test(models[CLUS.name], seen, torch.ones_like(seen.n)).observed.clamp_min(1.0) - 1
+        unusual = 1 + beyond * models[MMD_ADJ.name]["clumped"].squeeze(-1)
+        tested = [scorer.test(models[scorer.name], seen, unusual) for scorer in SCORERS]
         columns = ([t.p for t in tested], [t.observed for t in tested], [t.expected for t in tested])
         return Scores(*(torch.stack(column, 1) for column in columns))
+
+    def _models(self) -> dict[str, dict[str, Tensor]]:
+        """Each scorer's model, cut out of the flat one."""
+        models: dict[str, dict[str, Tensor]] = {}
+        start = 0
+        for scorer, shape in zip(SCORERS, _shapes(self.spec), strict=True):
+            models[scorer.name] = {}
+            for name, width in shape.items():
+                models[scorer.name][name] = self.model[:, start : start + width]
+                start += width
+        return models
 
 
 def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:

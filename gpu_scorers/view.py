@@ -28,11 +28,6 @@ class View:
     share: Tensor
     counts: Tensor
 
-    @property
-    def concentration(self) -> Tensor:
-        """f64 [...]: sum of squared cluster shares, one over the effective number of topics."""
-        return self.share.square().sum(-1)
-
     def block(self, name: str, *, adjusted: bool) -> Tensor:
         """One block of the mean, [..., its width]."""
         return (self.adjusted if adjusted else self.mean)[..., self.spec.layout.blocks[name]]

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 
 from gpu_scorers import moments
 from gpu_scorers.scores.scorer import Model, Scorer, Tested
@@ -10,36 +11,41 @@ from gpu_scorers.tails import f_tail
 from gpu_scorers.view import View
 
 
-def _whitened(view: View) -> torch.Tensor:
+def _whitened(view: View) -> Tensor:
     return view.block("lin", adjusted=True) @ view.spec.whitening
 
 
 def _kernel_model(view: View) -> Model:
-    return moments.fit(view.block("rff", adjusted=True), view.n, view.concentration)
+    model = moments.fit(view.block("rff", adjusted=True), view.n)
+    # of a feature row of length 1 what its centroid does not explain is what single vectors scatter
+    explained = view.spec.expected[:, view.spec.layout.blocks["rff"]].square().sum(-1)
+    share = (view.share * view.n[..., None]).sum(1) / view.n.sum(1)[:, None]
+    alone = (1 - share @ explained).clamp_min(0)[:, None]
+    return {**model, "clumped": (1 - alone / model["trace"]).clamp(0, 1)}
 
 
-def _kernel_test(model: Model, view: View) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=True), view.n, view.concentration)
+def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=True), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _whitened_model(view: View) -> Model:
-    return moments.fit(_whitened(view), view.n, view.concentration)
+    return moments.fit(_whitened(view), view.n)
 
 
-def _whitened_test(model: Model, view: View) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, _whitened(view), view.n, view.concentration)
+def _whitened_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, _whitened(view), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _direction_model(view: View) -> Model:
     mean = _whitened(view)
-    model = moments.fit(mean, view.n, view.concentration)
+    model = moments.fit(mean, view.n)
     return {**model, "spread": moments.coordinate_spread(mean, view.n, model["centre"])}
 
 
-def _direction_test(model: Model, view: View) -> Tested:
-    t2, dof = moments.largest_t2(model, _whitened(view), view.n, view.concentration)
+def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    t2, dof = moments.largest_t2(model, _whitened(view), view.n, unusual)
     width = view.spec.layout.dim
     p = (f_tail(t2, torch.ones_like(t2), dof) * width).clamp(max=1.0)
     return Tested(p, t2, torch.full_like(t2, 2 * math.log(max(width, 2))))

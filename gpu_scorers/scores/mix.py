@@ -1,6 +1,7 @@
 """Changes of the topic mix: kernel MMD as it stands, all cluster shares, the one most above its own."""
 
 import torch
+from torch import Tensor
 
 from gpu_scorers import counts, moments
 from gpu_scorers.scores.scorer import Model, Scorer, Tested
@@ -8,7 +9,7 @@ from gpu_scorers.tails import f_tail
 from gpu_scorers.view import View
 
 
-def _overall(view: View, block: torch.Tensor) -> torch.Tensor:
+def _overall(view: View, block: Tensor) -> Tensor:
     """The block's mean over all reference vectors, [series, width]."""
     return (block * view.n[..., None]).sum(1) / view.n.sum(1)[:, None]
 
@@ -16,15 +17,15 @@ def _overall(view: View, block: torch.Tensor) -> torch.Tensor:
 def _kernel_model(view: View) -> Model:
     mean = view.block("rff", adjusted=False)
     # a feature row has length 1, so the variance of single vectors is known without having been kept
-    return moments.fit(mean, view.n, view.concentration, 1 - _overall(view, mean).square().sum(-1))
+    return moments.fit(mean, view.n, 1 - _overall(view, mean).square().sum(-1))
 
 
-def _kernel_test(model: Model, view: View) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=False), view.n, view.concentration)
+def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=False), view.n, torch.ones_like(view.n))
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
-def effective_share(view: View) -> torch.Tensor:
+def effective_share(view: View) -> Tensor:
     """f64 [series]: effective over counted vectors; 1 for i.i.d., about 1/(2 L - 1) in runs of L."""
     model = _kernel_model(view)
     return (model["within"] / model["trace"]).clamp(max=1.0).squeeze(-1)
@@ -33,22 +34,22 @@ def effective_share(view: View) -> torch.Tensor:
 def _shares_model(view: View) -> Model:
     weight = view.spec.weight
     share = _overall(view, view.share)
-    return moments.fit(
-        view.share * weight, view.n, view.concentration, (share * (1 - share) * weight.square()).sum(-1)
-    )
+    return moments.fit(view.share * weight, view.n, (share * (1 - share) * weight.square()).sum(-1))
 
 
-def _shares_test(model: Model, view: View) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.share * view.spec.weight, view.n, view.concentration)
+def _shares_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, view.share * view.spec.weight, view.n, torch.ones_like(view.n))
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _largest_model(view: View) -> Model:
-    # a run of one topic is one event, of topics seen and unseen
-    return counts.fit(view.count("clu"), view.n, 1 / effective_share(view))
+    # a run of one topic is one event, of topics seen and unseen: every cluster clumps at least as all do
+    shares = _shares_model(view)
+    clump = (shares["trace"] / shares["within"]).squeeze(-1)
+    return counts.fit(view.count("clu"), view.n, clump)
 
 
-def _largest_test(model: Model, view: View) -> Tested:
+def _largest_test(model: Model, view: View, unusual: Tensor) -> Tested:
     p, top = counts.upper_tail(model, view.count("clu"), view.n)
     observed = view.share.gather(1, top[:, None]).squeeze(1)
     expected = (model["seen"] / model["total"]).gather(1, top[:, None]).squeeze(1)

@@ -32,14 +32,15 @@ class Scorer:
         version: Raised whenever the same windows could score otherwise.
         family: Scorers that see the same kind of change are combined first.
         model: From the reference, a `View` of [series, buckets], to tensors of [series, width] each.
-        test: From the model and a `View` of [series] windows to p-values.
+        test: From the model, a `View` of [series] windows and how unusual their topic mix is (f64 [series],
+            at least 1) to p-values.
     """
 
     name: str
     version: int
     family: Family
     model: Callable[[View], Model]
-    test: Callable[[Model, View], Tested]
+    test: Callable[[Model, View, Tensor], Tested]
 
     @property
     def id(self) -> str:

@@ -1,6 +1,7 @@
 """Changes of the spread around topics: squared coordinates on the leading axes, distance to the centroid."""
 
 import torch
+from torch import Tensor
 
 from gpu_scorers import moments
 from gpu_scorers.scores.scorer import Model, Scorer, Tested
@@ -9,21 +10,21 @@ from gpu_scorers.view import View
 
 
 def _axes_model(view: View) -> Model:
-    return moments.fit(view.block("quad", adjusted=True), view.n, view.concentration)
+    return moments.fit(view.block("quad", adjusted=True), view.n)
 
 
-def _axes_test(model: Model, view: View) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("quad", adjusted=True), view.n, view.concentration)
+def _axes_test(model: Model, view: View, unusual: Tensor) -> Tested:
+    f, df1, df2 = moments.pseudo_f(model, view.block("quad", adjusted=True), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _distance_model(view: View) -> Model:
-    return moments.fit(view.block("near", adjusted=True), view.n, view.concentration)
+    return moments.fit(view.block("near", adjusted=True), view.n)
 
 
-def _distance_test(model: Model, view: View) -> Tested:
+def _distance_test(model: Model, view: View, unusual: Tensor) -> Tested:
     mean = view.block("near", adjusted=True)
-    f, df1, df2 = moments.pseudo_f(model, mean, view.n, view.concentration)
+    f, df1, df2 = moments.pseudo_f(model, mean, view.n, unusual)
     # beside the p-value people get the distance itself, with what this mix of topics should have had
     observed = view.block("near", adjusted=False).squeeze(-1)
     return Tested(f_tail(f, df1, df2), observed, observed - (mean - model["centre"]).squeeze(-1))

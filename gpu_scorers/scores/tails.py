@@ -1,5 +1,7 @@
 """More vectors far from every topic than the reference had."""
 
+from torch import Tensor
+
 from gpu_scorers import counts
 from gpu_scorers.scores.scorer import Model, Scorer, Tested
 from gpu_scorers.view import View
@@ -9,7 +11,7 @@ def _model(view: View) -> Model:
     return counts.fit(view.count("far"), view.n)
 
 
-def _test(model: Model, view: View) -> Tested:
+def _test(model: Model, view: View, unusual: Tensor) -> Tested:
     far = view.count("far")
     p, top = counts.upper_tail(model, far, view.n)
     observed = (far / view.n[:, None]).gather(1, top[:, None]).squeeze(1)

@@ -44,7 +44,7 @@ class Decision:
         self,
         group: Group,
         due: Sequence[tuple[Series, Window]],
-        pool: Sequence[Floats],
+        pool: Sequence[Series],
         now_ms: int,
         frozen: set[Slice],
     ) -> tuple[list[EmbeddingVerdict], list[tuple[Series, Window]]]:
@@ -53,7 +53,7 @@ class Decision:
         Args:
             group: The spec's group.
             due: Windows of its series.
-            pool: Held-out null values of every reference of the shard, [buckets, scorers] each.
+            pool: Series of the shard that have a reference: their held-out values calibrate.
             now_ms: End of the bucket that closed.
             frozen: Slices inside an open anomaly.
 
@@ -61,7 +61,8 @@ class Decision:
             A verdict for each family of each window, and the windows that may join a reference.
         """
         if self._stale:
-            self._calibration, self._stale = Calibration.pooled(pool), False
+            usual = float(np.median([series.effective for series in pool])) if pool else 0.0
+            self._calibration, self._stale = Calibration.pooled([s.null for s in pool], usual), False
         ready = [(series, window) for series, window in due if series.warm]
         said = self._test(group, ready)
         quiet = [pair for pair in due if not pair[0].warm and pair[0].slice not in frozen]

@@ -148,7 +148,7 @@ class EmbeddingState:
         decision = self._decisions()
         due = group.due(now_ms)
         frozen = {each for side, each, _ in self.frozen if side == group.key.side}
-        pool = [series.null for each in sorted(self.groups) for series in self.groups[each].references()]
+        pool = [series for each in sorted(self.groups) for series in self.groups[each].references()]
         verdicts, quiet = decision.decide(group, due, pool, now_ms, frozen)
         changed = [group.learn(series, window) for series, window in quiet]
         if any(changed):

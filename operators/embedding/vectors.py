@@ -75,14 +75,14 @@ def project(chunk: Chunk, settings: Settings) -> pa.RecordBatch:
 def projected(vectors: npt.NDArray[np.floating], version: str, width: int) -> npt.NDArray[np.float16]:
     """Vectors [rows, dim] turned (dim <= width) or projected to ``width``, norms kept on average; float16."""
     rows, dim = vectors.shape
-    matrix = _matrix(version, dim, width)
+    matrix = directions(version, dim, width)
     padded = np.zeros((-(-max(rows, 1) // _TILE) * _TILE, dim), np.float32)
     padded[:rows] = vectors
     return np.clip(padded @ matrix, -_LARGEST, _LARGEST)[:rows].astype(np.float16)
 
 
 @lru_cache(maxsize=16)
-def _matrix(version: str, dim: int, width: int) -> npt.NDArray[np.float32]:
+def directions(version: str, dim: int, width: int) -> npt.NDArray[np.float32]:
     """f32 [dim, min(dim, width)] with orthonormal columns, scaled so that squared norms keep their mean."""
     seed = int.from_bytes(hashlib.blake2b(version.encode(), digest_size=8).digest(), "big")
     kept = min(dim, width)
