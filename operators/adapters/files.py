@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from operators.adapters.source import Batch, Partition, SourceError
 from operators.intake import SourceRecord
 from operators.sources.files import FilePartition, partitions
 
-#: Records of one poll: large enough that a fold is worth it, small enough that partitions stay in step.
-MAX_RECORDS = 500
+#: Of one poll: large enough that a fold is worth it, small enough that partitions stay in step.
+MAX_RECORDS = 1000
+MAX_BYTES = 2**20
+#: Records read from a file at a time.
+READ_RECORDS = 16
 LOOK_AGAIN_S = 1.0
 
 
@@ -23,7 +27,7 @@ class FileSource:
         self._follow = follow
         self._files: dict[str, FilePartition] = {}
         self._offsets: dict[str, int] = {}
-        self._open: dict[str, Iterator[list[SourceRecord]]] = {}
+        self._open: dict[str, Iterator[SourceRecord]] = {}
         self._at_end: set[str] = set()
         self._again_s: dict[str, float] = {}
 
@@ -72,16 +76,23 @@ class FileSource:
         self._open.clear()
 
     def _next(self, name: str) -> list[SourceRecord]:
+        records: list[SourceRecord] = []
+        size = 0
         try:
             if name not in self._open:
-                self._open[name] = iter(self._files[name].read(self._offsets[name], MAX_RECORDS))
-            records = next(self._open[name], None)
+                read = self._files[name].read(self._offsets[name], READ_RECORDS)
+                self._open[name] = chain.from_iterable(read)
+            for record in self._open[name]:
+                records.append(record)
+                size += len(record.value)
+                if len(records) >= MAX_RECORDS or size >= MAX_BYTES:
+                    break
         except OSError as problem:
             raise SourceError(f"{name}: {problem}") from problem
-        if records is None:
+        if records:
+            self._at_end.discard(name)
+        else:
             self._at_end.add(name)
             self._again_s[name] = time.monotonic() + LOOK_AGAIN_S
             del self._open[name]
-            return []
-        self._at_end.discard(name)
         return records

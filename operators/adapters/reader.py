@@ -166,9 +166,12 @@ class Reader:
         """Partitions to read now, lowest time first; none that is far ahead of the lowest."""
         lanes = [lane for lane in self._lanes.values() if not lane.exhausted]
         lanes.sort(key=lambda lane: (lane.time_ms is not None, lane.time_ms or 0, lane.partition.name))
-        lowest = next((lane.time_ms for lane in lanes if lane.active and lane.time_ms is not None), 0)
-        limit = lowest + AHEAD_MS
-        return [lane.partition.name for lane in lanes if lane.time_ms is None or lane.time_ms <= limit]
+        lowest = self.time_ms
+        return [
+            lane.partition.name
+            for lane in lanes
+            if lowest is None or lane.time_ms is None or lane.time_ms <= lowest + AHEAD_MS
+        ]
 
     def _change(self, lane: _Lane, state: PartitionState) -> Step:
         delivery = lane.intake.state_change(state)

@@ -51,7 +51,7 @@ def run(job: Job) -> Report:
     config = job.config
     job_id = uuid.uuid4().hex
     here = process(job_id)
-    here.stop = job.stop
+    here.stop, here.progress = job.stop, job.progress
     watch = Stopwatch()
     watch.enter("open")
     try:

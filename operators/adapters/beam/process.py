@@ -5,6 +5,7 @@ must survive: a shard that is not here is restored from Beam's state.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ class Process:
 
     stop: threading.Event = field(default_factory=threading.Event)
     acknowledgements: Acknowledgements | None = None
+    progress: Callable[[int | None], None] | None = None
     failure: BaseException | None = None
     outputs: Any = None
     shards: dict[int, Live] = field(default_factory=dict)

@@ -142,6 +142,8 @@ class TelemetryReader(UnboundedReader):
         if acknowledgements is not None:
             for step in steps:
                 acknowledgements.read(step.partition, step.next_offset, step.last_bucket)
+        if self._process.progress is not None:
+            self._process.progress(self._reader.time_ms)
         self._current = encode_parcel(parcel(steps))
         return True
 
