@@ -15,10 +15,10 @@ Rows = dict[str, NDArray[Any]]
 
 
 class Field(NamedTuple):
-    """One field of a row: ``width`` numbers (1 makes a [n] array), and the value a new row starts with."""
+    """One field of a row: one number, or ``width`` of them; and the value a new row starts with."""
 
     name: str
-    width: int = 1
+    width: int | None = None
     dtype: str = "f4"
     start: float = 0.0
 
@@ -31,12 +31,14 @@ class Columns:
         self.count = 0
         self._matrices: dict[str, NDArray[Any]] = {}
         self._starts: dict[str, NDArray[Any]] = {}
+        self._last: tuple[slice, Rows] | None = None
         self._bands: list[tuple[Field, slice]] = []
         starts: dict[str, list[float]] = {}
         for field in self.fields:
             lines = starts.setdefault(field.dtype, [])
-            self._bands.append((field, slice(len(lines), len(lines) + field.width)))
-            lines.extend([field.start] * field.width)
+            width = 1 if field.width is None else field.width
+            self._bands.append((field, slice(len(lines), len(lines) + width)))
+            lines.extend([field.start] * width)
         for dtype, lines in starts.items():
             self._starts[dtype] = np.array(lines, dtype)[:, None]
             self._matrices[dtype] = np.empty((len(lines), 0), dtype)
@@ -55,21 +57,26 @@ class Columns:
                 grown = np.empty((lines, max(self.count, capacity + capacity // 2)), dtype)
                 grown[:, :first] = matrix[:, :first]
                 self._matrices[dtype] = matrix = grown
+                self._last = None
             matrix[:, first : self.count] = self._starts[dtype]
         return np.arange(first, self.count)
 
     def take(self, rows: "NDArray[np.int64] | slice") -> Rows:
         """The state of ``rows``: views for a slice, copies for an index array."""
+        if isinstance(rows, slice) and self._last is not None and self._last[0] == rows:
+            return self._last[1]
         parts = {dtype: matrix[:, rows] for dtype, matrix in self._matrices.items()}
-        return {
-            field.name: parts[field.dtype][band.start if field.width == 1 else band]
+        state = {
+            field.name: parts[field.dtype][band.start if field.width is None else band]
             for field, band in self._bands
         }
+        self._last = (rows, state) if isinstance(rows, slice) else self._last
+        return state
 
     def put(self, rows: NDArray[np.int64], state: Rows) -> None:
         """Write back what was taken as copies."""
         for field, band in self._bands:
-            lines = band.start if field.width == 1 else band
+            lines = band.start if field.width is None else band
             self._matrices[field.dtype][lines, rows] = state[field.name]
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -115,11 +115,13 @@ class Bank:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All state but `keys`, for the state codec."""
-        return self._columns.arrays()
+        return self._columns.arrays() | self._panel.dump()
 
     def load(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Replace all rows' state; the caller sets `keys` to go with it."""
-        self._columns.load(arrays)
+        own = {name: arrays[name] for name in self.detector_ids if name in arrays}
+        self._panel.load(own)
+        self._columns.load({name: values for name, values in arrays.items() if name not in own})
 
     def _judge(self, state: Rows, time_s: float | Floats, window: WindowValues) -> Verdicts:
         given = ~np.isnan(window.value)

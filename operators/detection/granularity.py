@@ -8,11 +8,11 @@ from operators.detectors.channel import Floats
 
 #: ``least_move``, ``mean_move``: smallest and mean change of a value that changed, in its own unit.
 FIELDS = (
-    Field("last", 1, "f8", np.nan),
+    Field("last", None, "f8", np.nan),
     Field("repeats"),
     Field("moves"),
-    Field("least_move", 1, "f8", np.inf),
-    Field("mean_move", 1, "f8"),
+    Field("least_move", None, "f8", np.inf),
+    Field("mean_move", None, "f8"),
 )
 
 

@@ -51,7 +51,7 @@ class Panel:
         self._shares = weights / np.maximum(weights.sum(0), 1e-9)
         self._off = ~on
         own = [field for d in self._detectors for field in d.fields]
-        self.fields = (*own, *self.tails.fields, Field("group", 1, "i2"))
+        self.fields = (*own, *self.tails.fields, Field("group", None, "i2"))
 
     def add(self, state: Rows, keys: Sequence[SeriesKey]) -> None:
         """Begin on new rows."""
@@ -102,6 +102,17 @@ class Panel:
             return np.full(len(allowed), np.nan)
         channel = int(self.tails.bulk[0])
         return fit.level(allowed * np.maximum(self._shares[channel, state["group"]], 1e-9), channel)
+
+    def dump(self) -> dict[str, NDArray[np.uint8]]:
+        """State of detectors that keep more than fields, by id."""
+        states = {detector.id: detector.dump() for detector in self._detectors}
+        return {name: np.frombuffer(data, np.uint8) for name, data in states.items() if data}
+
+    def load(self, states: dict[str, NDArray[np.uint8]]) -> None:
+        """Take back what `dump` gave."""
+        for detector in self._detectors:
+            if detector.id in states:
+                detector.load(states[detector.id].tobytes())
 
     def learn(
         self, state: Rows, window: Window, fit: Fit, statistic: Floats, frozen: NDArray[np.bool_]

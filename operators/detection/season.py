@@ -27,8 +27,8 @@ FIELDS = (
     Field("week", WEEK_SLOTS, "f2"),
     Field("rough", DAY_SLOTS, "f2", _TYPICAL),
     Field("lately", DAY_SLOTS, "f2", _TYPICAL),
-    Field("season_unit", 1, "f8", 1.0),
-    Field("anchor", 1, "f8"),
+    Field("season_unit", None, "f8", 1.0),
+    Field("anchor", None, "f8"),
     Field("trust", 4, "f8"),
 )
 

@@ -138,7 +138,7 @@ class Tails:
         start = state["tail_start"]
         start += gain * self.step * ((statistic > start) - self.quantile)
         start[...] = np.minimum(np.maximum(start, self.start_min), 6.0)
-        bulk = state["bulk"].reshape(2, len(self.bulk), -1)
+        bulk = state["bulk"].reshape(2, len(self.bulk), statistic.shape[1])
         bulk += gain * self.bulk_step * ((statistic[self.bulk] > bulk) - self.bulk_quantiles)
 
     def _end_clusters(self, state: Rows, fit: Fit, ended: NDArray[np.bool_]) -> None:

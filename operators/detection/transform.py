@@ -10,7 +10,7 @@ from operators.detectors.channel import Floats
 
 #: ``root``: 1 where the row is on the square-root scale; ``seed``: of its noise, from its fingerprint.
 #: ``unit``: what values are multiplied by first: rates of counts become counts a window.
-FIELDS = (Field("root"), Field("seed", 1, "u4"), Field("unit", 1, "f8", 1.0))
+FIELDS = (Field("root"), Field("seed", None, "u4"), Field("unit", None, "f8", 1.0))
 
 _SMALL_COUNT = 10.0
 
@@ -40,9 +40,8 @@ def backward(working: Floats, root: Floats) -> Floats:
 def noise(state: Rows, time_s: "float | Floats") -> Floats:
     """Uniform noise in [-0.5, 0.5) from (row, time): the same on every engine and after every restart."""
     with np.errstate(over="ignore"):
-        mixed: NDArray[np.uint32] = state["seed"] ^ (
-            np.asarray(time_s, np.uint64) * np.uint64(2654435761)
-        ).astype(np.uint32)
+        tick = (np.asarray(time_s, np.uint64) * np.uint64(2654435761)).astype(np.uint32)
+        mixed: NDArray[Any] = state["seed"] ^ tick
         for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
             mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
         mixed = mixed ^ (mixed >> np.uint32(16))

@@ -17,10 +17,10 @@ _MEMORY, _SHORT = 1000.0, 12.0
 _LEAST = 1e-16
 
 FIELDS = (
-    Field("hits", 1, "f8"),
-    Field("trials", 1, "f8"),
-    Field("late_hits", 1, "f8"),
-    Field("late_trials", 1, "f8"),
+    Field("hits", None, "f8"),
+    Field("trials", None, "f8"),
+    Field("late_hits", None, "f8"),
+    Field("late_trials", None, "f8"),
     Field("of_trials"),
 )
 

@@ -129,6 +129,13 @@ class Detector:
     def settle(self, state: Rows, rows: NDArray[np.int64]) -> None:
         """Forget the episode that has just ended on ``rows`` (indices into the block)."""
 
+    def dump(self) -> bytes:
+        """State beside the fields, for the snapshot."""
+        return b""
+
+    def load(self, data: bytes) -> None:
+        """Take back what `dump` gave."""
+
 
 def own_scale(
     raw: Floats, squares: Floats, seen: Floats, prior: Floats, span: Floats, worth: Floats

@@ -15,7 +15,7 @@ class Level(Detector):
 
     id = "level/1"
     summary = "a slow ramp away from the reference level"
-    fields = (Field("level_mean", 1, "f8"), Field("level_squares", 1, "f8"))
+    fields = (Field("level_mean", None, "f8"), Field("level_squares", None, "f8"))
     channels = (
         Channel("level+", +1, 0.03, DRIFT_TAIL, gap=64, clusters=0.01, after=64, full_day=True),
         Channel("level-", -1, 0.03, DRIFT_TAIL, gap=64, clusters=0.01, after=64, full_day=True),

@@ -12,7 +12,7 @@ class Marginal(Detector):
 
     id = "marginal/1"
     summary = "a value far from its level and season"
-    fields = (Field("marginal_var", 1, "f8", 1.0),)
+    fields = (Field("marginal_var", None, "f8", 1.0),)
     channels = (
         Channel("marginal+", +1, 0.12, VALUE_TAIL, gap=6, clusters=0.016, after=64, full_day=True),
         Channel("marginal-", -1, 0.12, VALUE_TAIL, gap=6, clusters=0.016, after=64, full_day=True),

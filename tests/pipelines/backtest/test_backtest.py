@@ -1,0 +1,176 @@
+"""Backtest: every row kept, nothing looks ahead, any CSV is taken or refused with a reason."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipelines.backtest import backtest
+from pipelines.backtest.counters import Counter
+from pipelines.backtest.judge import judge, runs, sigma
+from pipelines.backtest.series import unix_s
+from pipelines.errors import UsageError
+
+QUIET = Console(file=io.StringIO())
+
+
+def _write(path: Path, rows: list[tuple[object, ...]], header: str = "t,v") -> Path:
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def _run(path: Path, out: Path, **options: object) -> list[dict[str, str]]:
+    backtest([path], time_column="t", value_column="v", scores=out, console=QUIET, **options)
+    with out.open() as file:
+        return list(csv.DictReader(file))
+
+
+def _times(count: int) -> list[str]:
+    start = np.datetime64("2026-03-28T00:00:00")
+    return [str(start + np.timedelta64(300 * i, "s")) for i in range(count)]
+
+
+def test_rows_come_back_in_input_order_whatever_is_in_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    values: list[object] = rng.normal(size=300).round(3).tolist()
+    values[40], values[41], values[42], values[43] = "", "NaN", "n/a", "inf"
+    times = _times(300)
+    times[50] = times[49]
+    times[60], times[200] = times[200], times[60]
+    times[70] = "yesterday"
+    path = _write(tmp_path / "a.csv", list(zip(times, values, strict=True)))
+    rows = _run(path, tmp_path / "out.csv")
+    assert list(rows[0]) == ["series", "time", "value", "score", "p_value", "alarm", "event_id"]
+    assert [row["time"] for row in rows] == times
+    assert [row["value"] for row in rows[40:44]] == ["", "", "", ""]
+    assert all(0 < float(row["p_value"]) <= 1 and float(row["score"]) >= 0 for row in rows)
+
+
+def test_no_row_depends_on_a_later_one_or_on_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=500)
+    values[300:320] += 8
+    whole = [(t, v, int(300 <= i < 320)) for i, (t, v) in enumerate(zip(_times(500), values, strict=True))]
+    full = _run(_write(tmp_path / "a.csv", whole, "t,v,l"), tmp_path / "1.csv", label_column="l")
+    for cut in (1, 20, 310):
+        part = _run(_write(tmp_path / "a.csv", whole[:cut], "t,v,l"), tmp_path / "2.csv")
+        assert part == full[:cut]
+    alarms = [i for i, row in enumerate(full) if row["alarm"] == "1"]
+    assert 300 in alarms
+    assert {full[i]["event_id"] for i in alarms if 300 <= i < 325} == {full[300]["event_id"]}
+    assert all((row["event_id"] != "") == (row["alarm"] == "1") for row in full)
+
+
+def test_series_of_one_file_are_judged_apart(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=200), 1e6 + rng.normal(size=200)
+    mixed = [row for t, x, y in zip(_times(200), a, b, strict=True) for row in ((t, x, "a"), (t, y, "b"))]
+    rows = _run(_write(tmp_path / "m.csv", mixed, "t,v,s"), tmp_path / "o.csv", series_column="s")
+    alone = _run(
+        _write(tmp_path / "b.csv", [(t, v) for t, v in zip(_times(200), b, strict=True)]), tmp_path / "p.csv"
+    )
+    assert [row["score"] for row in rows if row["series"] == "b"] == [row["score"] for row in alone]
+
+
+@pytest.mark.parametrize("values", [[7.0] * 300, [""] * 300, [1.0]])
+def test_nothing_to_see(tmp_path: Path, values: list[object]) -> None:
+    path = _write(tmp_path / "a.csv", list(zip(_times(len(values)), values, strict=True)))
+    rows = _run(path, tmp_path / "o.csv")
+    assert len(rows) == len(values)
+    assert not any(row["alarm"] == "1" for row in rows)
+
+
+def test_counter_is_judged_by_its_increments(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    total = np.cumsum(rng.poisson(50, 600)).astype(float)
+    total[400:] -= total[399]
+    rows = _run(_write(tmp_path / "a.csv", list(zip(_times(600), total, strict=True))), tmp_path / "o.csv")
+    assert sum(row["alarm"] == "1" for row in rows) <= 10
+
+
+def test_gauge_on_its_way_up_is_no_counter_after_its_first_fall() -> None:
+    counter = Counter()
+    judged = [counter.take(v) for v in [*range(30), 25.0, 20.0]]
+    assert counter.counting is False
+    assert judged[-2:] == [(25.0, True), (20.0, False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-01-05T00:00:00Z", 1767571200.0),
+        ("2026-01-05T01:00:00+01:00", 1767571200.0),
+        ("2026-01-05 00:00", 1767571200.0),
+        ("2026-01-05 00:00:00 UTC", 1767571200.0),
+        ("1/5/2026 0:00", 1767571200.0),
+        ("1767571200", 1767571200.0),
+        ("1767571200000", 1767571200.0),
+    ],
+)
+def test_times(text: str, seconds: float) -> None:
+    assert unix_s(text) == seconds
+
+
+def test_daylight_saving_is_no_gap() -> None:
+    before, after = unix_s("2026-03-29T01:55:00+01:00"), unix_s("2026-03-29T03:00:00+02:00")
+    assert after - before == 300
+
+
+def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", [("2026-01-05", 1)])
+    with pytest.raises(UsageError, match="no column 'when'; there are 't', 'v'"):
+        backtest([path], time_column="when", value_column="v", scores=tmp_path / "o.csv", console=QUIET)
+    with pytest.raises(UsageError, match="No such file"):
+        backtest(
+            [tmp_path / "b.csv"], time_column="t", value_column="v", scores=tmp_path / "o.csv", console=QUIET
+        )
+    with pytest.raises(UsageError, match="holds no time"):
+        _run(_write(tmp_path / "c.csv", [("x", 1)]), tmp_path / "o.csv")
+
+
+def test_several_files_go_to_a_folder_with_labels_as_json(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    paths = []
+    for name in "ab":
+        values = rng.normal(size=400)
+        values[300:303] += 25
+        label = (np.arange(400) >= 300) & (np.arange(400) < 303)
+        rows = list(zip(_times(400), values, label.astype(int), strict=True))
+        paths.append(_write(tmp_path / f"{name}.csv", rows, "t,v,l"))
+    out = io.StringIO()
+    backtest(
+        paths,
+        time_column="t",
+        value_column="v",
+        label_column="l",
+        scores=tmp_path / "out",
+        as_json=True,
+        console=Console(file=out),
+    )
+    report = json.loads(out.getvalue())
+    assert report["labels"]["driftline"]["recall"] == 1.0
+    assert set(report["labels"]) == {"driftline", "3 sigma", "6 sigma", "always"}
+    assert (tmp_path / "out" / "a.csv").exists()
+    assert (tmp_path / "out" / "b.csv").exists()
+
+
+def test_judging_by_event() -> None:
+    label, alarm = np.zeros(1000, bool), np.zeros(1000, bool)
+    label[100:110] = label[500:510] = True
+    alarm[[105, 112, 700]] = True
+    got = judge(alarm, label)
+    assert (got.segments, got.found, got.alarms, got.true_alarms, got.delays) == (2, 1, 2, 1, (5,))
+    assert runs(alarm, 10) == [(105, 112), (700, 700)]
+
+
+def test_sigma_baseline_is_a_trailing_window() -> None:
+    rng = np.random.default_rng(5)
+    value = rng.normal(size=800)
+    far = sigma(value, 3.0)
+    for row in (400, 799):
+        past = value[row - 300 : row]
+        assert far[row] == (abs(value[row] - past.mean()) > 3 * past.std())
