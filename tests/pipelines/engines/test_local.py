@@ -1,0 +1,117 @@
+"""The local loop: a sink that refuses advances nothing, a stop is clean, saved state goes on exactly."""
+
+import json
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from operators.clickhouse import Store, StoreError
+from pipelines.config import Config, resolve
+from pipelines.engines import local
+from pipelines.engines.job import Job
+from pipelines.engines.report import Report
+from pipelines.engines.snapshot import FILE
+from pipelines.errors import UsageError
+from pipelines.run import start
+from tests.contract import recording
+
+# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
+pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("recording")
+    recording.write(root)
+    return root
+
+
+def config(recorded: Path, place: Path, **more: object) -> Config:
+    return resolve(
+        input=str(recorded),
+        output=str(place / "out"),
+        clickhouse=f"chdb:{place / 'db'}",
+        engine="local",
+        correlate_s=1e9,
+        **more,
+    )
+
+
+def events(place: Path) -> list[tuple[str, int, str]]:
+    lines = (place / "out" / "anomalies.v1" / "part-0.ndjson").read_text().splitlines()
+    bodies = [json.loads(line)["data"] for line in lines]
+    return sorted((body["event_id"], body["revision"], body["status"]) for body in bodies)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    recorded: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Report, list[tuple[str, int, str]]]:
+    place = tmp_path_factory.mktemp("whole")
+    report = start(Job(config(recorded, place), until_end=True))
+    return report, events(place)
+
+
+def test_a_store_that_refuses_ends_the_run_with_nothing_advanced(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[object] = []
+
+    def refuse(self: Store, table: str, *_: object) -> None:
+        raise StoreError(f"insert into {table} refused: disk full")
+
+    monkeypatch.setattr(Store, "insert", refuse)
+    monkeypatch.setattr(Store, "migrate", lambda self: [])
+    monkeypatch.setattr(
+        "operators.adapters.files.FileSource.commit", lambda self, done: committed.append(done)
+    )
+    with pytest.raises(StoreError, match="disk full"):
+        start(Job(config(recorded, tmp_path, state=str(tmp_path / "state")), until_end=True))
+    assert committed == []
+    assert not (tmp_path / "state" / FILE).exists()
+
+
+def test_a_stopped_run_goes_on_from_its_state(
+    recorded: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: tuple[Report, list[tuple[str, int, str]]],
+) -> None:
+    monkeypatch.setattr(local, "FLUSH_EVERY_S", 0.0)
+    asked = config(recorded, tmp_path, state=str(tmp_path / "state"))
+    ends, samples = [], 0
+    for part in (3, 5, 10_000):
+        stop, left = threading.Event(), [part]
+
+        def count(_: int | None, stop: threading.Event = stop, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                stop.set()
+
+        report = start(Job(asked, until_end=True, stop=stop, progress=count))
+        ends.append(report.ending)
+        samples += sum(account["in"] for account in report.accounts.values())
+    assert ends == ["stopped", "stopped", "done"]
+    assert samples == sum(account["in"] for account in whole[0].accounts.values())
+    assert events(tmp_path) == whole[1]
+
+
+def test_state_of_another_config_is_refused(recorded: Path, tmp_path: Path) -> None:
+    asked = config(recorded, tmp_path, state=str(tmp_path / "state"))
+    stop = threading.Event()
+    stop.set()
+    start(Job(asked, until_end=True, stop=stop))
+    other = msgspec.structs.replace(
+        asked, settings=msgspec.structs.replace(asked.settings, deduplicate=False)
+    )
+    with pytest.raises(UsageError, match=r"driftline\.state belongs to input"):
+        start(Job(other, until_end=True))
+
+
+def test_state_that_is_none_is_refused(recorded: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / FILE).write_bytes(b"something else")
+    with pytest.raises(UsageError, match="no state of driftline"):
+        start(Job(config(recorded, tmp_path, state=str(tmp_path / "state")), until_end=True))
