@@ -167,14 +167,15 @@ class Lifecycle:
         """Take in an alarming window; whether the event is to be told."""
         first = episode.stage == "pending"
         episode.run = episode.run + 1 if first else 0
-        episode.window_end, episode.alarms = end, episode.alarms + 1
+        episode.window_end = end
+        episode.alarms = 1 if episode.stage == "resolved" else episode.alarms + 1
         if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
         episode.score, episode.threshold, episode.p_value = finding.score, finding.threshold, finding.p_value
         episode.observed, episode.baseline = finding.observed, finding.expected
         episode.samples, episode.calibration = finding.samples, finding.calibration
         episode.attributes = dict(finding.attributes)
-        severity: Severity = finding.severity or severity_of(finding)
+        severity: Severity = finding.severity or severity_of(finding, episode.alarms)
         changed = suppressed != episode.suppressed_by
         episode.suppressed_by = suppressed
         if suppressed:

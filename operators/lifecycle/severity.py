@@ -16,8 +16,23 @@ _REQUESTED = 0.02
 _FATAL = frozenset({"rate:uncorrected", "rate:xid"})
 
 
-def severity_of(finding: Finding) -> Severity:
-    """Severity of an alarming finding of a scalar series."""
+#: Detectors of single windows: one request can do it, so they page only when it goes on.
+_MOMENTARY = frozenset({"spike/1", "marginal/1", "flat/1", "variance/1"})
+#: Decades beyond the budget at which one series pages at once: a fleet has thousands of series.
+_AT_ONCE = 3.0
+#: Decades beyond the budget, and windows in alarm, at which one that goes on pages.
+_SUSTAINED, _WINDOWS = 0.5, 3
+#: Changes smaller than this (`effect`) are found, and told, but wake nobody.
+_SMALL = 0.3
+
+
+def severity_of(finding: Finding, windows: int) -> Severity:
+    """Severity of an alarming finding.
+
+    Args:
+        finding: of a series that the table of meanings judges.
+        windows: in alarm so far in its episode, this one included.
+    """
     key = finding.key
     worse = meaning(key).worse
     if worse is None or (worse and worse * finding.direction < 0):
@@ -26,23 +41,49 @@ def severity_of(finding: Finding) -> Severity:
         return "info"
     if key.signal == "gen_ai.output.script_share" and finding.expected >= _REQUESTED:
         return "info"
-    excess, size = finding.score - finding.threshold, effect(finding)
+    excess = finding.score - finding.threshold
+    if finding.source == "embedding":
+        return _embedding_severity(finding, excess, windows)
+    size = effect(finding)
+    if key.statistic in _FATAL:
+        return "error"
+    momentary = finding.detector in _MOMENTARY
+    if size < _SMALL or not _convincing(excess, windows, momentary):
+        return "info"
     if excess >= 4 and size >= 3:
         return "critical"
-    if (excess >= 2 and size >= 1.5) or key.statistic in _FATAL:
-        return "error"
-    return "warning"
+    return "error" if excess >= 2 and size >= 1.5 else "warning"
+
+
+def _convincing(excess: float, windows: int, momentary: bool) -> bool:
+    """Whether one series' evidence is enough to wake somebody."""
+    if windows >= _WINDOWS and excess >= _SUSTAINED:
+        return True
+    return not momentary and windows >= 2 and excess >= _AT_ONCE
+
+
+def _embedding_severity(finding: Finding, excess: float, windows: int) -> Severity:
+    """What users ask may change, and with it the mix of answers; the answer to the same question may not."""
+    if finding.key.statistic == "mix" or not _convincing(excess, windows + 1, False):
+        return "info"
+    return "critical" if excess >= 8 else "error" if excess >= 4 else "warning"
 
 
 def effect(finding: Finding) -> float:
-    """Size of a change, comparable across signals: 1 is a half more, 3 four times as much or a quarter."""
+    """Size of the change, about comparable across signals: 1 a half more, 3 four times or a quarter."""
     observed, expected = finding.observed, finding.expected
     if not (math.isfinite(observed) and math.isfinite(expected)):
         return 0.0
     if finding.key.unit == "1" and 0 <= observed <= 1 and 0 <= expected <= 1:
-        return abs(observed - expected) / 0.1
+        # of a rare thing, how many times more matters as well as how much more
+        times = abs(math.log2((observed + _RARE) / (expected + _RARE)))
+        return max(abs(observed - expected) / 0.1, times)
     large, small = max(abs(observed), abs(expected)), min(abs(observed), abs(expected))
     return math.log2(large / small) * 1.5 if small > 0 else (0.0 if large == 0 else 3.0)
+
+
+#: A ratio below this is as good as none.
+_RARE = 0.004
 
 
 def kind_of(finding: Finding, *, lasting: bool = False) -> AnomalyKind:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from operators.lifecycle import Finding
-from schemas.outputs import Severity
 
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingVerdict
@@ -37,14 +36,5 @@ def _finding(verdict: "EmbeddingVerdict") -> Finding:
         direction=1,
         calibration=verdict.calibration,
         kind="embedding_drift",
-        severity=_severity(verdict),
         attributes=(("driftline.embedder_version", verdict.embedder_version),),
     )
-
-
-def _severity(verdict: "EmbeddingVerdict") -> Severity:
-    """What users ask may change; what the model answers to it may not."""
-    if verdict.key.side == "prompt":
-        return "info"
-    excess = verdict.score - verdict.threshold
-    return "critical" if excess >= 6 else "error" if excess >= 3 else "warning"

@@ -62,13 +62,31 @@ def test_times_and_ids_of_an_event_are_those_of_its_first_firing_window() -> Non
     events, windows, _ = play([False, False, True, True])
     first = events[0]
     assert first.window_start == 2 * MINUTE
-    assert first.detected_at == first.updated_at == first.paged_at == 3 * MINUTE + LATENESS
+    assert first.detected_at == first.updated_at == 3 * MINUTE + LATENESS
     assert first.event_id == event_id("ewma/1", fingerprint(KEY, "ewma/1"), 2 * MINUTE)
     assert [e.revision for e in events] == [0, 1]
     assert events[1].window_end == 4 * MINUTE
     assert events[1].detected_at == first.detected_at
     assert [w.window_start for w in windows] == [2 * MINUTE, 3 * MINUTE]
     assert {w.event_id for w in windows} == {first.event_id}
+
+
+def test_one_series_pages_when_it_goes_on_or_is_far_beyond_the_budget() -> None:
+    going_on, _, _ = play([True, True, True])
+    assert [(e.severity, e.paged_at) for e in going_on] == [
+        ("info", None),
+        ("info", None),
+        ("warning", 3 * MINUTE + LATENESS),
+    ]
+    far = finding(True, score=9.0)
+    assert [e.severity == "info" for e in play([far, far])[0]] == [True, False]
+
+
+def test_a_moment_or_a_trifle_wakes_nobody() -> None:
+    moment = finding(True, detector="spike/1", score=12.0)
+    assert {e.severity for e in play([moment, moment, False, False])[0]} == {"info"}
+    trifle = finding(True, observed=0.22, score=12.0)
+    assert {e.severity for e in play([trifle] * 6)[0]} == {"info"}
 
 
 def test_confirmation_delays_firing_but_not_the_onset() -> None:
@@ -129,7 +147,7 @@ def test_maintenance_holds_it_down_to_info() -> None:
 def test_refreshes_keep_to_one_a_minute() -> None:
     lifecycle = Lifecycle(LifecycleSettings(), LATENESS, "hash")
     told = [
-        len(lifecycle.step(second, second + 10_000, [finding(True)], lambda *_: ())[0])
+        len(lifecycle.step(second, second + 10_000, [finding(True, observed=0.22)], lambda *_: ())[0])
         for second in range(0, 180_000, 10_000)
     ]
     assert sum(told) == 3
