@@ -75,7 +75,16 @@ ENGINE = (
     "gen_ai.server.completions",
 )
 #: Quality signals whose move says harm, not only difference: they make an input shift a page again.
-HARM = ("gen_ai.canary.", "gen_ai.feedback.", "gen_ai.output.parse_failure_ratio", "gen_ai.output.nan_count")
+HARM = (
+    "gen_ai.canary.",
+    "gen_ai.feedback.",
+    "gen_ai.output.parse_failure_ratio",
+    "gen_ai.output.nan_count",
+    "gen_ai.output.finish_reason_share",
+    "gen_ai.output.repetition_ratio",
+)
+#: An output that moved this many times further than its prompt moved by itself.
+FOLLOWS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +104,15 @@ def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> V
     strength = _strength(found)
     if any(member.symptom == "telemetry_fault" for member in found):
         return Verdict("telemetry_fault", "operations", {"operations": 1.0}, "reliability", 1.0)
-    prompt = strength.get("gen_ai.prompt.embedding", 0.0)
     content = _total(strength, CONTENT)
     engine = _total(strength, ENGINE)
     rollout = _total(strength, ("gen_ai.server.replicas_", "gen_ai.server.restarts"))
     guilty = {kind: score for kind, score in change_types.items() if score >= 0.5}
+    asked, answered = _largest(found, "gen_ai.prompt.embedding"), _largest(found, "gen_ai.output.embedding")
+    # answers follow questions: only when the questions moved as clearly is it the input
+    moved = asked > 0 and asked >= FOLLOWS * answered
     symptom: Symptom
-    if prompt > 0 and not guilty and not engine > prompt + content and not _total(strength, HARM):
+    if moved and not guilty and engine <= content + 1.0 and not _total(strength, HARM):
         symptom = "input_shift"
     elif rollout > 0 and rollout >= 0.3 * max(content, engine):
         symptom = "deployment_failure"
@@ -124,7 +135,7 @@ def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> V
     kind: FailureKind = "reliability"
     if symptom == "input_shift":
         kind = "robustness"
-    elif prompt > 0 and content > 0:
+    elif moved and content > 0:
         kind = "mixed"
     return Verdict(symptom, layer, shares, kind, shares.get(layer, 0.0))
 
@@ -135,6 +146,10 @@ def _strength(members: Iterable[Episode]) -> dict[str, float]:
     for member in members:
         best[member.signal] = max(best.get(member.signal, 0.0), min(member.score, 12.0) / 12.0 + 0.2)
     return best
+
+
+def _largest(members: Iterable[Episode], signal: str) -> float:
+    return max((member.score for member in members if member.signal == signal), default=0.0)
 
 
 def _total(strength: Mapping[str, float], prefixes: tuple[str, ...]) -> float:

@@ -2,7 +2,8 @@
 
 An episode joins a group when they overlap in time, share an entity (a service, or through the topology a
 replica, node or GPU), and do not stand on different replicas, GPU models, providers or routes. Being apart
-is forgiven when the same signal moved at the same moment: independent faults do not start together.
+is forgiven when the same signal moved at the same moment, for independent faults do not start together, and
+when it has moved on several siblings or on all of the service already.
 The order is event time's, so running it again, or later, gives the same groups.
 """
 
@@ -22,7 +23,7 @@ class Rules:
     """Times in ms: slack of the overlap, what counts as one onset, and how long a closed group reopens."""
 
     slack: int = 120_000
-    onset: int = 150_000
+    onset: int = 300_000
     reopen: int = 1_800_000
 
 
@@ -76,13 +77,20 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
     tied = any(_tied(identity, other, faulty) for other in found.identities)
     if not tied:
         return 0
+    same = [
+        other
+        for other, theirs in zip(found.members, found.identities, strict=True)
+        if other.signal == member.signal
+        and other.end + rules.slack >= member.start
+        and _tied(identity, theirs, faulty)
+    ]
     if not any(_apart(identity, other) for other in found.identities):
-        return 3 if any(other.signal == member.signal for other in found.members) else 2
-    together = any(
-        other.signal == member.signal and abs(other.start - member.start) <= rules.onset
-        for other in found.members
-    )
-    return int(together)
+        return 3 if same else 2
+    # the same signal over all of a service, or on several siblings, takes in each sibling it reaches
+    wide = any(not other.identity.keys() & set(APART) for other in same)
+    several = len({tuple(sorted(other.identity.items())) for other in same}) > 1
+    together = any(abs(other.start - member.start) <= rules.onset for other in same)
+    return int(wide or several or together)
 
 
 def _tied(one: dict[str, str], other: dict[str, str], faulty: bool) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
-from operators.correlation.evidence import HARM, Verdict, classify
+from operators.correlation.evidence import Verdict, classify
 from operators.correlation.grouping import Group
 from operators.correlation.localise import affected, localise, shared
 from operators.correlation.playbook import Case, advise
@@ -19,8 +19,9 @@ from schemas.outputs import Incident, Severity, Suspect
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: All members resolved for this long (ms): the incident is.
 QUIET = 600_000
-#: So many different signals, none of them able to page alone, lift an incident to warning together.
-CORROBORATION = 3
+#: So many different signals, none of them able to page alone, lift an incident to warning together
+#: when each has gone on for this long (ms).
+CORROBORATION, LASTING = 3, 300_000
 
 _WORDS = {
     "performance_degradation": "Slow",
@@ -98,6 +99,7 @@ def moments(group: Group, context: Context) -> list[int]:
 def paged_at(group: Group, moment: int, context: Context) -> int | None:
     """The first moment up to ``moment`` at which the incident stood at warning or above, or None."""
     times = {m.detected for m in group.members} | {m.paged for m in group.members if m.paged is not None}
+    times |= {max(m.detected, m.start + LASTING) for m in group.members}
     for time in sorted(time for time in times if time <= moment):
         known = _until(group, time)
         suspects = rank(
@@ -138,10 +140,12 @@ def _severity(members: Sequence[Episode], verdict: Verdict, moment: int) -> Seve
     """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
     counted = [m for m in members if not m.suppressed]
     worst = max((_then(m, moment) for m in counted), default=0)
-    signals = {m.signal for m in counted if m.symptom != "input_shift"}
-    if worst == 0 and len(signals) >= CORROBORATION:
+    lasting = {
+        m.signal for m in counted if m.symptom != "input_shift" and min(m.end, moment) - m.start >= LASTING
+    }
+    if worst == 0 and len(lasting) >= CORROBORATION:
         worst = 1
-    if verdict.symptom == "input_shift" and not any(s.startswith(HARM) for s in signals):
+    if verdict.symptom == "input_shift":
         worst = 0
     return SEVERITIES[worst]
 

@@ -200,7 +200,7 @@ def test_a_change_after_the_onset_or_hours_before_is_no_suspect():
         assert not rank([prompt_change(at)], T0, BASE)
 
 
-def test_weak_signals_that_agree_page_when_the_third_is_detected():
+def test_weak_signals_that_agree_page_when_the_third_has_lasted():
     members = [
         episode(1, TTFT, 0, severity="info"),
         episode(2, TPOT, 4, severity="info"),
@@ -208,7 +208,7 @@ def test_weak_signals_that_agree_page_when_the_third_is_detected():
     ]
     context = Context(TOPOLOGY, (), T0 + 600 * MINUTE)
     (found,) = group(members, TOPOLOGY)
-    assert paged_at(found, context.now, context) == members[2].detected
+    assert paged_at(found, context.now, context) == members[2].start + 5 * MINUTE
     opening, raised, now = moments(found, context)
     told = [as_of(found, moment, context, first_id(found)) for moment in (opening, raised, now)]
     assert [t.severity for t in told] == ["info", "warning", "warning"]
