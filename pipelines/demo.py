@@ -30,6 +30,8 @@ from schemas.rows import read_events
 MARK = "made-by-driftline-demo"
 _EVENTS = "SELECT * FROM anomaly_events FINAL WHERE event_id IN ({ids})"
 _SIMULATED = 0.15
+#: Columns where the output is no terminal.
+WIDTH = 150
 
 
 def command(out: Path, seed: int, *, as_json: bool) -> None:
@@ -75,7 +77,8 @@ def command(out: Path, seed: int, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_plain(day, report)))
     else:
-        show(day, report, Console())
+        console = Console()
+        show(day, report, console if console.is_terminal else Console(width=WIDTH))
 
 
 def _prepare(out: Path) -> None:

@@ -73,7 +73,7 @@ def _incidents(day: Day, answered: set[str]) -> Table:
             f"[{_COLOUR[severity]}]{severity}[/]",
             body["title"],
             _where(body["root"] or body["identity"]),
-            f"{body['action']}: {body['action_reason']}",
+            body["action"],
         )
     if len(pages) > len(kept):
         table.caption = f"and {len(pages) - len(kept)} more pages"

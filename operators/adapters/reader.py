@@ -87,8 +87,10 @@ class Reader:
 
     @property
     def positions(self) -> dict[str, int]:
-        """The next offset of each partition."""
-        return {name: lane.intake.next_offset for name, lane in self._lanes.items()}
+        """The next offset of each partition that anything was read of; the source knows the others."""
+        return {
+            name: lane.intake.next_offset for name, lane in self._lanes.items() if lane.intake.next_offset
+        }
 
     @property
     def time_ms(self) -> int | None:
@@ -98,9 +100,9 @@ class Reader:
 
     @staticmethod
     def positions_of(snapshot: bytes) -> dict[str, int]:
-        """The next offset of each partition in a snapshot."""
+        """`positions` as they were at a snapshot."""
         places = msgspec.msgpack.decode(snapshot, type=dict[str, _Place])
-        return {name: place.offset for name, place in places.items()}
+        return {name: place.offset for name, place in places.items() if place.offset}
 
     def step(self, now_s: float, timeout_s: float = 0.5) -> list[Step]:
         """Poll once and hand out what came of it; ``now_s`` is a monotonic wall clock."""
@@ -159,7 +161,7 @@ class Reader:
             if lane is not None:
                 lane.intake = Intake.restore(place.intake, settings)
         reader.discover()
-        source.seek({name: place.offset for name, place in places.items() if name in reader._lanes})
+        source.seek({name: at for name, at in reader.positions.items() if name in places})
         return reader
 
     def _ready(self) -> list[str]:

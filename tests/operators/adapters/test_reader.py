@@ -116,7 +116,8 @@ def test_a_restored_reader_goes_on_as_if_never_stopped(stop: int) -> None:
 def test_positions_are_the_next_offsets() -> None:
     reader = Reader(MemorySource({A: times(range(5)), B: []}), SETTINGS, until_end=True)
     to_end(reader)
-    assert reader.positions == Reader.positions_of(reader.snapshot()) == {A: 5, B: 0}
+    # of what nothing was read, the source may know a committed offset: 0 would undo it
+    assert reader.positions == Reader.positions_of(reader.snapshot()) == {A: 5}
 
 
 @pytest.mark.parametrize("changes", [1, 500])
