@@ -1,13 +1,20 @@
 """Vectors in, sketches out: one GEMM, cosines and sines, and additions that are exact in any order."""
 
+import os
+
 import torch
 from torch import Tensor
 
 from gpu_scorers.layout import QUANTUM
 from gpu_scorers.spec import NORM_LIMIT, Spec, code_bin, sign_weights
 
+# Shards are folded side by side; threads that wait for each other within one small product cost more than
+# they give (tenfold on two busy cores). Who knows better sets OMP_NUM_THREADS.
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
+
 #: Rows folded at a time: the features stay in the cache.
-CHUNK = 1024
+CHUNK = 256
 #: Rows are padded to a multiple of this: a GEMM of another height may round otherwise.
 _TILE = 64
 #: No feature of one row exceeds this many quanta: 2**23 rows still sum exactly.

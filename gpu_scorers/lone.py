@@ -65,7 +65,7 @@ class LoneSeries:
 
     Attributes:
         run: Rows that topics stay for, 1 for i.i.d.
-        smallest_p: No window is called rarer than this: a reference of few runs cannot know.
+        smallest_p: No window is called rarer than this: a reference or window of few runs cannot know.
     """
 
     def __init__(self, reference: Rows, window: int, *, seed: int = 0) -> None:
@@ -97,7 +97,8 @@ class LoneSeries:
             null = _null(spec, buckets, max(1, round(window / size)), size >= 4 * self.run, random)
             model = Reference.build(spec, buckets[None])
             self.halves.append(Half(spec, model, Calibration(null, 1 / (2 * self.run - 1))))
-        self.smallest_p = max(SMALLEST_P, math.exp(-runs / 2 / _RUNS_WORTH))
+        # neither a reference nor a window of few runs can tell a rare one
+        self.smallest_p = max(SMALLEST_P, math.exp(-runs / 2 / _RUNS_WORTH), math.exp(-1 - window / self.run))
 
     def p_values(self, windows: Iterator[Rows]) -> Iterator[npt.NDArray[np.float64]]:
         """P-values of windows, batch by batch.

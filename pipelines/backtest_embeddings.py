@@ -197,7 +197,7 @@ def _told(report: dict[str, Any]) -> str:
     text += f"{report['run_length']:.0f} rows. Scores: {report['scores']}"
     if report["calibration"] == "prior":
         text += (
-            f"\nThe reference holds too few independent stretches for this budget: no p-value below "
-            f"{report['smallest_p']:.2g} can be claimed. A longer reference or a smaller budget helps."
+            f"\nReference or window hold too few independent stretches for this budget: no p-value below "
+            f"{report['smallest_p']:.2g} can be claimed. More rows in both or a smaller budget help."
         )
     return text

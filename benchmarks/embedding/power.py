@@ -1,0 +1,89 @@
+"""How often quiet windows are called drift and drifted ones seen: pooled over series, and one alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch  # noqa: TID253
+
+from benchmarks.embedding.topics import DRIFTS, Topics
+from gpu_scorers import arrays
+from gpu_scorers.calibration import Calibration
+from gpu_scorers.lone import LoneSeries
+from gpu_scorers.reference import Reference, held_out
+from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.spec import Spec
+from gpu_scorers.tails import cauchy
+
+DIM = 384
+RUNS = (1, 20, 200)
+WINDOW = 1000
+LEVELS = (0.05, 0.01, 0.001)
+P = npt.NDArray[np.float64]
+
+
+def run(series: int = 16, references: int = 6, quiet: int = 20, drifted: int = 3) -> dict[str, object]:
+    """Tables of rejection rates.
+
+    Args:
+        series: Series that calibrate each other, 20 reference windows of 1,000 vectors each.
+        references: Lone references of 5,000 vectors.
+        quiet: Windows without drift for each of them.
+        drifted: Windows for each of them and each kind of drift.
+    """
+    rows = []
+    for length in RUNS:
+        found = {
+            "pooled": _pooled(length, series, quiet, drifted),
+            "lone": _lone(length, references, quiet, drifted),
+        }
+        for calibration, kinds in found.items():
+            for kind, p in kinds.items():
+                origin = {"calibration": calibration, "run": length, "drift": kind, "windows": len(p)}
+                rows.append(origin | {f"p<{level}": float((p < level).mean()) for level in LEVELS})
+    return {"rates": rows}
+
+
+def _kinds(draw: Callable[[int, dict[str, float]], P], quiet: int, drifted: int) -> dict[str, P]:
+    """P-values by kind of drift; ``draw`` gives those of so many windows a series."""
+    return {"none": draw(quiet, {})} | {kind: draw(drifted, options) for kind, options in DRIFTS.items()}
+
+
+def _pooled(length: int, series: int, quiet: int, drifted: int) -> dict[str, P]:
+    topics, random = Topics(DIM), np.random.default_rng([1, length])
+    spec = Spec.fit(topics.draw(random, 4096, length))
+
+    def windows(options: dict[str, float]) -> torch.Tensor:
+        sums = np.zeros((series, spec.layout.width))
+        for place in range(series):
+            x = topics.draw(random, WINDOW, length, **options)
+            arrays.fold(spec, sums, x, np.full(len(x), place))
+        return torch.from_numpy(sums)
+
+    buckets = torch.stack([windows({}) for _ in range(20)], 1)
+    reference = Reference.build(spec, buckets)
+    usual = float(reference.effective.median())
+    calibration = Calibration(held_out(spec, buckets).reshape(-1, len(SCORERS)), usual)
+
+    def draw(count: int, options: dict[str, float]) -> P:
+        every = [cauchy(calibration(reference.score(windows(options)).p).p) for _ in range(count)]
+        return torch.cat(every).numpy()
+
+    assert len(FAMILIES) == 5
+    return _kinds(draw, quiet, drifted)
+
+
+def _lone(length: int, references: int, quiet: int, drifted: int) -> dict[str, P]:
+    topics = Topics(DIM)
+    found: dict[str, list[P]] = {}
+    for number in range(references):
+        random = np.random.default_rng([2, length, number])
+        one = LoneSeries(topics.draw(random, 5 * WINDOW, length), WINDOW)
+
+        def draw(count: int, options: dict[str, float], one=one, random=random) -> P:  # type: ignore[no-untyped-def]
+            x = [topics.draw(random, WINDOW, length, **options) for _ in range(count)]
+            return np.concatenate(list(one.p_values(iter([np.stack(x)])))).clip(one.smallest_p)
+
+        for kind, p in _kinds(draw, quiet, drifted).items():
+            found.setdefault(kind, []).append(p)
+    return {kind: np.concatenate(p) for kind, p in found.items()}
