@@ -37,11 +37,16 @@ class GroupKey(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Projected rows: request hashes, vectors [rows, width], targets [sets, rows] as places in ``slices``."""
+    """Projected rows: request hashes and vectors [rows, width], and the slices each row feeds.
+
+    ``cell`` [rows] is a row's combination of slices, ``feeds`` [cells, sets] its places in ``slices``,
+    -1 for none: a row is folded once, into its cell, and cells are added to slices.
+    """
 
     request: npt.NDArray[np.uint64]
     x: Vectors
-    targets: Ints
+    cell: Ints
+    feeds: Ints
     slices: tuple[Slice, ...]
 
 
@@ -53,13 +58,13 @@ class OpenBucket:
         self.sums: Floats = np.zeros((0, width))
 
     def lines(self, slices: tuple[Slice, ...]) -> Ints:
-        """Line of each slice, -1 (for none) last; new slices get one."""
+        """Line of each slice; new slices get one."""
         for each in slices:
             self.places.setdefault(each, len(self.places))
         missing = len(self.places) - len(self.sums)
         if missing:
             self.sums = np.concatenate([self.sums, np.zeros((missing, self.sums.shape[1]))])
-        return np.array([*(self.places[each] for each in slices), -1], np.int64)
+        return np.array([self.places[each] for each in slices], np.int64)
 
 
 class Group:
@@ -141,8 +146,11 @@ class Group:
 
     def _fold(self, spec: Spec, bucket_ms: int, rows: Rows) -> None:
         bucket = self.open.setdefault(bucket_ms, OpenBucket(spec.layout.width))
-        targets = bucket.lines(rows.slices)[rows.targets]
-        arrays.fold(spec, bucket.sums, rows.x, targets)
+        lines = bucket.lines(rows.slices)
+        cells = np.zeros((len(rows.feeds), spec.layout.width))
+        arrays.fold(spec, cells, rows.x, rows.cell)
+        for sums, feeds in zip(cells, rows.feeds, strict=True):
+            bucket.sums[lines[feeds[feeds >= 0]]] += sums
 
     def _sample(self, rows: Rows) -> None:
         """Keep the rows with the smallest request hashes: any order of arrival keeps the same."""

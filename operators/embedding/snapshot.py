@@ -54,7 +54,8 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
     for bucket_ms, parts in sorted(group.warming.items()):
         for rows in parts:
             name = f"{at}/rows/{len(warming)}"
-            arrays |= {f"{name}/request": rows.request, f"{name}/x": rows.x, f"{name}/targets": rows.targets}
+            arrays |= {f"{name}/request": rows.request, f"{name}/x": rows.x, f"{name}/cell": rows.cell}
+            arrays[f"{name}/feeds"] = rows.feeds
             warming.append([bucket_ms, rows.slices])
     buckets: list[list[Any]] = []
     for bucket_ms, bucket in sorted(group.open.items()):
@@ -84,8 +85,8 @@ def _group_in(values: dict[str, Any], found: State, at: str, state: EmbeddingSta
     group.seen, group.first_ms, group.beyond_cap = values["seen"], values["first_ms"], values["beyond_cap"]
     for i, (bucket_ms, slices) in enumerate(values["warming"]):
         name = f"{at}/rows/{i}"
-        request, x, targets = (arrays[f"{name}/{column}"] for column in ("request", "x", "targets"))
-        rows = Rows(request, x, targets, tuple(_slice(each) for each in slices))
+        request, x, cell, feeds = (arrays[f"{name}/{part}"] for part in ("request", "x", "cell", "feeds"))
+        rows = Rows(request, x, cell, feeds, tuple(_slice(each) for each in slices))
         group.warming.setdefault(bucket_ms, []).append(rows)
     for i, (bucket_ms, slices) in enumerate(values["open"]):
         bucket = group.open[bucket_ms] = OpenBucket(0)

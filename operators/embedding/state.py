@@ -134,14 +134,14 @@ class EmbeddingState:
             group = self.groups.get(key)
             if group is None:
                 group = self.groups[key] = Group(key, self.settings)
-            present, combination = np.unique(place[own], return_inverse=True)
+            present, cell = np.unique(place[own], return_inverse=True)
             known: dict[Slice, int] = {}
-            targets = np.full((max(len(slices[p]) for p in present), len(present)), -1, np.int64)
+            feeds = np.full((len(present), max(len(slices[p]) for p in present)), -1, np.int64)
             for i, p in enumerate(present):
                 for j, each_slice in enumerate(slices[p]):
-                    targets[j, i] = known.setdefault(each_slice, len(known))
+                    feeds[i, j] = known.setdefault(each_slice, len(known))
             x = flat[starts[own][:, None] + np.arange(width)]
-            group.add(bucket_ms, Rows(requests[own], x, targets[:, combination], tuple(known)))
+            group.add(bucket_ms, Rows(requests[own], x, cell.astype(np.int64), feeds, tuple(known)))
 
     def _score(self, group: Group, now_ms: int) -> list[EmbeddingVerdict]:
         """Verdicts of a group at the end of a detection period, and what its references learn from it."""
