@@ -5,6 +5,7 @@ once however unlike the topics are. A partition that falls quiet leaves as ``idl
 end as ``exhausted``. Wall clock is passed in and decides idleness alone (DESIGN 4).
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +19,10 @@ from operators.settings import Settings
 
 #: How far, in event time, a partition may be read ahead of the lowest one.
 AHEAD_MS = 120_000
+#: How often new partitions are looked for.
+DISCOVER_EVERY_S = 30.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,9 @@ class Reader:
         self._until_end = until_end
         self._lanes: dict[str, _Lane] = {}
         self._polled_s: float | None = None
+        self._discovered_s: float | None = None
         self.quiet_s = 0.0
+        self.no_data_s = 0.0
         self.discover()
 
     def discover(self) -> None:
@@ -110,6 +117,9 @@ class Reader:
         batches = self._source.poll(ready, timeout_s) if ready else []
         elapsed = max(0.0, now_s - self._polled_s) if self._polled_s is not None else 0.0
         self._polled_s = now_s
+        if self._discovered_s is None or now_s - self._discovered_s >= DISCOVER_EVERY_S:
+            self._discovered_s = now_s
+            self.discover()
         steps: list[Step] = []
         rose: set[str] = set()
         read = {batch.partition for batch in batches}
@@ -121,7 +131,7 @@ class Reader:
             if lane.time_ms != before:
                 lane.quiet_s = 0.0
                 rose.add(batch.partition)
-        self.quiet_s = 0.0 if rose else self.quiet_s + elapsed
+        self._watch(0.0 if rose else self.quiet_s + elapsed)
         for name, lane in self._lanes.items():
             if lane.exhausted or name in rose:
                 continue
@@ -163,6 +173,17 @@ class Reader:
         reader.discover()
         source.seek({name: at for name, at in reader.positions.items() if name in places})
         return reader
+
+    def _watch(self, quiet_s: float) -> None:
+        """The pipeline's own ``no_data``: no partition's time has moved for as long as makes one idle."""
+        limit = self._settings.windows.idle_s
+        if quiet_s > limit >= self.quiet_s:
+            log.warning("no_data: no new telemetry for %.0f s", quiet_s)
+        elif quiet_s <= limit < self.quiet_s:
+            log.warning("telemetry comes again, after %.0f s", self.quiet_s)
+        self.quiet_s = quiet_s
+        if quiet_s > limit:
+            self.no_data_s = max(self.no_data_s, quiet_s)
 
     def _ready(self) -> list[str]:
         """Partitions to read now, lowest time first; none that is far ahead of the lowest."""

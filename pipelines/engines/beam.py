@@ -83,7 +83,7 @@ def run(job: Job) -> Report:
             series=series,
             incidents=correlator.incidents.values(),
             seconds=watch.seconds,
-            no_data_s=0.0,
+            no_data_s=here.no_data_s,
         )
     finally:
         forget(job_id)

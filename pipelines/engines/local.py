@@ -5,7 +5,6 @@ state folder, a snapshot and then offsets) advance. A sink that refuses ends the
 """
 
 import gc
-import logging
 import time
 import uuid
 
@@ -20,8 +19,6 @@ from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
 from pipelines.engines.report import Report, Stopwatch, Tally, make_report
 from pipelines.engines.snapshot import Snapshots
-
-log = logging.getLogger(__name__)
 
 FLUSH_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 30.0
@@ -59,7 +56,7 @@ def run(job: Job) -> Report:
             incidents=correlator.incidents.values(),
             series=sum(series_of(shard) for shard in loop.shards),
             seconds=watch.seconds,
-            no_data_s=loop.no_data_s,
+            no_data_s=loop.reader.no_data_s,
         )
 
 
@@ -85,8 +82,6 @@ class _Loop:
         self._revision = 0
         self.accounts = Accounts()
         self.tally = Tally()
-        self.no_data_s = 0.0
-        self._told_no_data = False
 
     def run(self) -> None:
         """Read, drive, flush, until the end or a stop."""
@@ -98,8 +93,6 @@ class _Loop:
             if now - flushed >= FLUSH_EVERY_S:
                 self._deliver()
                 flushed = now
-                self.reader.discover()
-                self._watch_quiet()
                 self._job.progress(self.reader.time_ms)
         self._deliver(last=True)
 
@@ -129,16 +122,3 @@ class _Loop:
             self.reader.commit(self.reader.positions)
         else:
             self.reader.commit(self._acknowledged.positions())
-
-    def _watch_quiet(self) -> None:
-        """The pipeline's own ``no_data``: no partition's time has moved for as long as makes one idle."""
-        limit = self._job.config.settings.windows.idle_s
-        quiet_s = self.reader.quiet_s
-        if quiet_s > limit:
-            self.no_data_s = max(self.no_data_s, quiet_s)
-        if (quiet_s > limit) != self._told_no_data:
-            self._told_no_data = quiet_s > limit
-            if self._told_no_data:
-                log.warning("no_data: no new telemetry for %.0f s from %s", quiet_s, self._job.config.input)
-            else:
-                log.warning("telemetry comes again from %s", self._job.config.input)

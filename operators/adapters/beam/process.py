@@ -33,6 +33,7 @@ class Process:
     stop: threading.Event = field(default_factory=threading.Event)
     acknowledgements: Acknowledgements | None = None
     progress: Callable[[int | None], None] | None = None
+    no_data_s: float = 0.0
     failure: BaseException | None = None
     outputs: Any = None
     shards: dict[int, Live] = field(default_factory=dict)

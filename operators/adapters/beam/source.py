@@ -136,6 +136,7 @@ class TelemetryReader(UnboundedReader):
         if self._process.stop.is_set() or self._reader.finished:
             return False
         steps = self._reader.step(time.monotonic())
+        self._process.no_data_s = max(self._process.no_data_s, self._reader.no_data_s)
         if not steps:
             return False
         acknowledgements = self._process.acknowledgements

@@ -74,6 +74,18 @@ def test_a_quiet_partition_goes_idle_and_comes_back() -> None:
     assert reader.quiet_s == 0
 
 
+def test_when_everything_stops_the_pipeline_says_no_data(caplog: pytest.LogCaptureFixture) -> None:
+    source = MemorySource({A: times(range(5)), B: times(range(5))})
+    reader = Reader(source, SETTINGS, until_end=False)
+    for tick in range(100):
+        reader.step(float(tick))
+    assert caplog.text.count("no_data") == 1
+    source.values[B] += times(range(10, 12))
+    reader.step(101.0)
+    assert "telemetry comes again" in caplog.text
+    assert reader.no_data_s > SETTINGS.windows.idle_s
+
+
 def test_a_broker_that_does_not_answer_makes_nothing_idle() -> None:
     source = MemorySource({A: times(range(5))})
     reader = Reader(source, SETTINGS, until_end=False)
