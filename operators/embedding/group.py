@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float16]
 
-#: With at least a quarter of ``fit_rows``, the spec is fitted after so long at the latest.
+#: With at least an eighth of ``fit_rows``, the spec is fitted after so long at the latest.
 _PATIENCE_MS = 600_000
 
 
@@ -119,7 +119,9 @@ class Group:
             if series.window.parts == 0:
                 continue
             old = now_ms - series.window.start_ms >= LONGEST_MS
-            if series.window.n >= enough or (old and series.window.n >= max(16, enough // 4)):
+            # a reference of small buckets is there sooner, and says as much about larger windows
+            least = max(16, enough // 4)
+            if series.window.n >= (least if old or not series.warm else enough):
                 found.append((series, series.window.taken()))
             elif old:
                 series.window.taken()
@@ -166,7 +168,7 @@ class Group:
         if self.seen >= wanted:
             return True
         waited = self.first_ms is not None and now_ms - self.first_ms >= _PATIENCE_MS
-        return waited and self.seen >= max(64, wanted // 4)
+        return waited and self.seen >= max(64, wanted // 8)
 
     def _fit(self) -> None:
         """Fit the spec, drop the sample, and fold the rows of buckets that are still open."""
