@@ -31,7 +31,7 @@ def backtest_embeddings(
     window: int,
     scores: Path,
     times: Path | None = None,
-    alarm_budget: float = 1_000.0,
+    alarm_budget: float = 10_000.0,
     as_json: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any]:
