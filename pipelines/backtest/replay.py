@@ -62,11 +62,20 @@ def replay(
     ]
     steps = [step_s(s.time_s[order]) for s, order in zip(many, orders, strict=True)]
     done: dict[int, Scored] = {}
-    for step in sorted(set(steps)):
-        members = sorted((i for i, s in enumerate(steps) if s == step), key=lambda i: -len(orders[i]))
+    lanes = [_lane_step(step) for step in steps]
+    for step in sorted(set(lanes)):
+        members = sorted((i for i, s in enumerate(lanes) if s == step), key=lambda i: -len(orders[i]))
         lane = _Lane([many[i] for i in members], [orders[i] for i in members], step, budget, detection)
         done.update(zip(members, lane.run(progress), strict=True))
     return [done[i] for i in range(len(many))]
+
+
+def _lane_step(step: float) -> float:
+    """The step a series is judged with: fractions of an hour as they are, others to the nearest quarter.
+
+    Only the length of a day and of the budget follow from it, and series of one step are judged together.
+    """
+    return step if 3600 % step == 0 else float(10 ** (round(10 * np.log10(step)) / 10))
 
 
 class _Lane:
@@ -157,7 +166,7 @@ class _Lane:
             event[place] = ids[episode] if episode >= 0 else None
         return Scored(
             series=series,
-            step_s=self.step,
+            step_s=step_s(series.time_s[order]),
             score=_placed(score[:count], order, length, 0.0),
             p_value=_placed(p_value[:count], order, length, 1.0),
             alarm=_placed(inside, order, length, 0.0).astype(bool),
