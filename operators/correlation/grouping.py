@@ -3,7 +3,7 @@
 An episode joins a group when they overlap in time, share an entity (a service, or through the topology a
 replica, node or GPU), and do not stand on different replicas, GPU models, providers or routes. Being apart
 is forgiven when the same signal moved at the same moment, for independent faults do not start together, and
-when it has moved on several siblings or on all of the service already.
+when the group is wide already: about all of a service, or about siblings that share no place.
 The order is event time's, so running it again, or later, gives the same groups.
 """
 
@@ -20,10 +20,15 @@ TIES = ("service", "replica", "node", "gpu", "tp_group", "producer")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Times in ms: slack of the overlap, what counts as one onset, and how long a closed group reopens."""
+    """Times in ms.
+
+    ``slack`` of the overlap; ``onset``: apart but starting together; ``chain``: how long after the last onset
+    of a member that counts another may still join; ``reopen``: how long a series that returns is the same.
+    """
 
     slack: int = 120_000
     onset: int = 300_000
+    chain: int = 1_800_000
     reopen: int = 1_800_000
 
 
@@ -35,6 +40,8 @@ class Group:
     end: int
     members: list[Episode] = field(default_factory=list)
     identities: list[dict[str, str]] = field(default_factory=list)
+    latest: int = 0
+    wide: bool = False
 
     def add(self, member: Episode, identity: dict[str, str]) -> None:
         """Take a member in; ``identity`` is its expanded identity."""
@@ -42,6 +49,18 @@ class Group:
         self.identities.append(identity)
         self.start = min(self.start, member.start)
         self.end = max(self.end, member.end)
+        if member.severity != "info" or not self.latest:
+            self.latest = max(self.latest, member.start)
+        self.wide = self.wide or self._widened(member)
+
+    def _widened(self, member: Episode) -> bool:
+        """Whether it is now about more than one place: all of a service, or siblings that share no place."""
+        if member.severity == "info":
+            return False
+        places = [i for m, i in zip(self.members, self.identities, strict=True) if m.severity != "info"]
+        if not member.identity.keys() & set(APART):
+            return True
+        return not any(name in places[0] and len({i.get(name) for i in places}) == 1 for name in APART)
 
 
 def group(episodes: Iterable[Episode], topology: Topology, rules: Rules = Rules()) -> list[Group]:
@@ -50,12 +69,12 @@ def group(episodes: Iterable[Episode], topology: Topology, rules: Rules = Rules(
     for member in sorted(episodes, key=lambda e: (e.detected, e.start, str(e.event_id))):
         identity = topology.expand(member.identity)
         fitting = [
-            (rank, -index)
+            (rank, len(found.members), -index)
             for index, found in enumerate(groups)
             if (rank := _fit(found, member, identity, rules))
         ]
         if fitting:
-            groups[-max(fitting)[1]].add(member, identity)
+            groups[-max(fitting)[2]].add(member, identity)
         else:
             fresh = Group(member.start, member.end)
             fresh.add(member, identity)
@@ -70,27 +89,23 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
     faulty = member.symptom == "telemetry_fault"
     if faulty != (found.members[0].symptom == "telemetry_fault"):
         return 0
-    if any(other.fingerprint == member.fingerprint for other in found.members):
-        return 4
-    if member.start - rules.slack > found.end:
+    if any(
+        o.fingerprint == member.fingerprint and o.end + rules.reopen >= member.start for o in found.members
+    ):
+        return 2
+    if member.start > min(found.end + rules.slack, found.latest + rules.chain):
         return 0
-    tied = any(_tied(identity, other, faulty) for other in found.identities)
-    if not tied:
-        return 0
-    same = [
+    tied = [
         other
         for other, theirs in zip(found.members, found.identities, strict=True)
-        if other.signal == member.signal
-        and other.end + rules.slack >= member.start
-        and _tied(identity, theirs, faulty)
+        if _tied(identity, theirs, faulty)
     ]
-    if not any(_apart(identity, other) for other in found.identities):
-        return 3 if same else 2
-    # the same signal over all of a service, or on several siblings, takes in each sibling it reaches
-    wide = any(not other.identity.keys() & set(APART) for other in same)
-    several = len({tuple(sorted(other.identity.items())) for other in same}) > 1
-    together = any(abs(other.start - member.start) <= rules.onset for other in same)
-    return int(wide or several or together)
+    if not tied:
+        return 0
+    if found.wide or not any(_apart(identity, other) for other in found.identities):
+        return 1
+    together = any(o.signal == member.signal and abs(o.start - member.start) <= rules.onset for o in tied)
+    return int(together)
 
 
 def _tied(one: dict[str, str], other: dict[str, str], faulty: bool) -> bool:

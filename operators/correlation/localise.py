@@ -7,7 +7,7 @@ the root, and when most of them are, nothing narrower than the service is.
 
 from collections.abc import Mapping
 
-from operators.correlation.episodes import Topology
+from operators.correlation.episodes import SEVERITIES, Episode, Topology
 from operators.correlation.grouping import Group
 
 #: Narrow fields, the narrowest first.
@@ -25,6 +25,14 @@ NARROW = (
 )
 #: Affecting more than this share of the known siblings is affecting all of them.
 MOST = 0.6
+
+
+#: Narrow evidence below this share of an incident's evidence says nothing of its root.
+SUBSTANTIAL = 0.15
+
+
+def _weight(member: Episode) -> float:
+    return min(member.score, 12.0) * (1.0 + SEVERITIES.index(member.severity))
 
 
 def shared(group: Group) -> dict[str, str]:

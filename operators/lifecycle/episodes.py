@@ -13,7 +13,7 @@ from msgspec import Struct
 from operators.events import build
 from operators.lifecycle.findings import Finding, Source
 from operators.lifecycle.meaning import meaning
-from operators.lifecycle.severity import RANK, kind_of, severity_of
+from operators.lifecycle.severity import RANK, is_material, kind_of, severity_of
 from operators.series import SeriesKey, event_id, fingerprint
 from operators.settings import LifecycleSettings
 from schemas.outputs import AnomalyEvent, AnomalyKind, AnomalyWindow, CalibrationSource, Severity, Symptom
@@ -40,6 +40,7 @@ class Episode(Struct, kw_only=True):
     window_end: int
     run: int = 0
     alarms: int = 0
+    material: int = 0
     revision: int = -1
     kind: AnomalyKind
     severity: Severity
@@ -168,14 +169,17 @@ class Lifecycle:
         first = episode.stage == "pending"
         episode.run = episode.run + 1 if first else 0
         episode.window_end = end
-        episode.alarms = 1 if episode.stage == "resolved" else episode.alarms + 1
+        if episode.stage == "resolved":
+            episode.alarms = episode.material = 0
+        episode.alarms += 1
+        episode.material += is_material(finding)
         if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
         episode.score, episode.threshold, episode.p_value = finding.score, finding.threshold, finding.p_value
         episode.observed, episode.baseline = finding.observed, finding.expected
         episode.samples, episode.calibration = finding.samples, finding.calibration
         episode.attributes = dict(finding.attributes)
-        severity: Severity = finding.severity or severity_of(finding, episode.alarms)
+        severity: Severity = finding.severity or severity_of(finding, episode.material)
         changed = suppressed != episode.suppressed_by
         episode.suppressed_by = suppressed
         if suppressed:

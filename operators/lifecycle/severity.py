@@ -31,7 +31,7 @@ def severity_of(finding: Finding, windows: int) -> Severity:
 
     Args:
         finding: of a series that the table of meanings judges.
-        windows: in alarm so far in its episode, this one included.
+        windows: with a material change (`is_material`) so far in its episode, this one included.
     """
     key = finding.key
     worse = meaning(key).worse
@@ -48,11 +48,16 @@ def severity_of(finding: Finding, windows: int) -> Severity:
     if key.statistic in _FATAL:
         return "error"
     momentary = finding.detector in _MOMENTARY
-    if size < _SMALL or not _convincing(excess, windows, momentary):
+    if not is_material(finding) or not _convincing(excess, windows, momentary):
         return "info"
     if excess >= 4 and size >= 3:
         return "critical"
     return "error" if excess >= 2 and size >= 1.5 else "warning"
+
+
+def is_material(finding: Finding) -> bool:
+    """Whether the change is large enough to matter, however sure it is."""
+    return finding.source == "embedding" or effect(finding) >= _SMALL
 
 
 def _convincing(excess: float, windows: int, momentary: bool) -> bool:

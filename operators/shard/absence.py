@@ -35,6 +35,12 @@ _SIGNIFICANT = 3.0
 _MEMORY = 30.0
 #: Windows of samples kept, to compare before with after.
 _RING = 16
+#: Windows between asking for fewer replicas and the last of them being gone.
+_SCALING = 15
+#: Topics whose samples carry requests: a scrape that ends takes nothing from anybody.
+_CARRIES = frozenset({"telemetry.requests.v1", "otlp_spans"})
+#: More is not said of any evidence (-log10 p).
+_CERTAIN = 100.0
 #: Seconds that replicas may be short before it is a failure.
 _SHORT_S = 300.0
 
@@ -59,6 +65,8 @@ class Absence:
         self.pages: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self.calm: Ints = np.zeros(0, np.int64)
         self.short: Ints = np.zeros(0, np.int64)
+        self.desired: Floats = np.zeros(0)
+        self.fell: Ints = np.zeros(0, np.int64)
         self.ring: npt.NDArray[np.float32] = np.zeros((0, _RING), np.float32)
 
     def grow(self, size: int) -> None:
@@ -135,7 +143,10 @@ class Absence:
         findings = []
         for place, ready in at.items():
             base = catalogue.bases[place]
-            if base.signal != READY:
+            if base.signal == DESIRED:
+                if ready < self.desired[place]:
+                    self.fell[place] = self.window
+                self.desired[place] = ready
                 continue
             desired = at.get(catalogue.place(base._replace(signal=DESIRED)))
             if desired is None:
@@ -197,6 +208,8 @@ class Absence:
         ready = catalogue.place(base._replace(signal=READY))
         if ready >= 0 and self.short[ready] * self.window_s > _SHORT_S:
             return "error", "deployment_failure"
+        if self._scaled_in(catalogue, base, gap) or base.topic not in _CARRIES:
+            return "info", "telemetry_fault"
         width = min(gap, _RING // 2)
         for parent in _parents(catalogue, base):
             after, before = self._sum(parent, 0, width), self._sum(parent, width, width)
@@ -205,6 +218,16 @@ class Absence:
                 return "warning", "telemetry_fault"
             break
         return "info", "telemetry_fault"
+
+    def _scaled_in(self, catalogue: Catalogue, base: Base, gap: int) -> bool:
+        """Whether fewer replicas of the service were asked for about when the silence began."""
+        service = dict(base.slice).get("service")
+        asked = [
+            place
+            for place in np.flatnonzero(self.fell).tolist()
+            if dict(catalogue.bases[place].slice).get("service") == service
+        ]
+        return any(self.window - self.fell[place] <= gap + _SCALING for place in asked)
 
     def _sum(self, place: int, skip: int, width: int) -> float:
         """Samples of a base over ``width`` windows, ``skip`` windows ago."""
@@ -229,7 +252,7 @@ class Absence:
             base.series()[0],
             DETECTOR,
             alarm=alarm,
-            score=cost * math.log10(math.e),
+            score=min(cost * math.log10(math.e), _CERTAIN),
             threshold=_COST * math.log10(math.e),
             p_value=max(math.exp(-cost), 1e-300),
             observed=0.0,
@@ -246,7 +269,20 @@ class Absence:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by name, for the state codec."""
-        names = ("last", "seen", "gap", "rate", "gone", "silent", "pages", "calm", "short", "ring")
+        names = (
+            "last",
+            "seen",
+            "gap",
+            "rate",
+            "gone",
+            "silent",
+            "pages",
+            "calm",
+            "short",
+            "desired",
+            "fell",
+            "ring",
+        )
         return {name: getattr(self, name) for name in names}
 
     def load(self, window: int, arrays: dict[str, npt.NDArray[Any]]) -> None:

@@ -20,6 +20,9 @@ from schemas.outputs import AnomalyEvent, AnomalyWindow, CalibrationSource
 
 _CALIBRATION: tuple[CalibrationSource, ...] = ("empirical", "extrapolated", "prior")
 
+#: Windows of a part's absence that its whole vouches for.
+_REMEMBERED = 240
+
 Told = tuple[list[AnomalyEvent], list[AnomalyWindow]]
 
 
@@ -64,6 +67,7 @@ class Evaluation:
         self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
         index, rows = self._filled(index, rows)
         values = self._values(index, rows)
+        self._remember(start)
         self._mask(index, values, whole)
         findings, gone = self.absence.findings(self.catalogue)
         findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
@@ -100,6 +104,27 @@ class Evaluation:
         trials = counts[self.catalogue.whole[index]]
         form, step = self.catalogue.form[index], self.catalogue.step[index]
         return compute(rows, form, step, trials, self.window_ms / 1000.0)
+
+    def _remember(self, start: int) -> None:
+        """Give parts that occur for the first time the history they have: none, for as long as their whole.
+
+        A script or finish reason never seen before would else warm up on the very fault that brought it.
+        """
+        fresh = np.array(sorted(self._fresh), np.int64)
+        if not len(fresh):
+            return
+        catalogue = self.catalogue
+        parts = fresh[(catalogue.form[fresh] == Form.SHARE) & (catalogue.whole[fresh] != fresh)]
+        whole = catalogue.whole[parts]
+        ages = np.minimum(self.absence.seen[whole] - 1, _REMEMBERED)
+        trials = np.maximum(np.round(self.absence.rate[whole] * self.window_ms / 1000.0), 1.0)
+        for back in range(int(ages.max(initial=0)), 0, -1):
+            some = ages >= back
+            row = catalogue.rows[parts[some], 0]
+            order = np.argsort(row)
+            none = np.zeros(len(row))
+            window = WindowValues(none, trials[some][order], none, none)
+            self.bank.step(start - back * self.window_ms, row[order], window)
 
     def _mask(self, index: Ints, values: Values, whole: bool) -> None:
         """A rate over a window that was covered in part only is none."""

@@ -37,7 +37,7 @@ _UNCOUNTED = "telemetry.metrics.v1"
 _BIN_WIDTH = GAMMA - 1.0
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 #: Samples a statistic needs to say something of its window: for a quantile, one beyond it to be expected.
-LEAST = {"p50": 5, "p95": 20, "p99": 100, "mean": 5}
+LEAST = {"p50": 5, "p95": 20, "p99": 100, "mean": 5, "completed": 10}
 
 
 class Form(IntEnum):
@@ -189,6 +189,7 @@ def compute(rows: Sketches, form: Ints, step: Floats, trials: Floats, window_s: 
 
     completed = form == Form.COMPLETED
     value[completed, 1], samples[completed, 1] = _over(total, trials)[completed], trials[completed]
+    value[completed & ~(trials >= LEAST["completed"]), 1] = np.nan
 
     received = form == Form.RECEIVED
     value[received, 0] = np.minimum(_over(count, total), 1.0)[received]

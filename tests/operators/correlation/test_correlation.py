@@ -83,11 +83,27 @@ def test_a_hot_gpu_and_its_slow_replica_are_one_incident_that_names_the_device()
 
 
 def test_two_replicas_at_different_times_are_two_incidents_even_under_a_service_wide_one():
-    groups = group(
-        [episode(1, TPOT, 0, replica="r1"), episode(2, DURATION, 3), episode(3, TTFT, 9, replica="r6")],
+    found = group(
+        [
+            episode(1, TPOT, 0, minutes=90, replica="r1"),
+            episode(2, DURATION, 3, minutes=90),
+            episode(3, TTFT, 45, replica="r6"),
+        ],
         TOPOLOGY,
     )
-    assert [sorted(m.event_id.int for m in g.members) for g in groups] in ([[1, 2], [3]], [[1], [2, 3]])
+    assert [sorted(m.event_id.int for m in g.members) for g in found] == [[1, 2], [3]]
+
+
+def test_faults_on_two_platforms_stay_two_incidents():
+    found = group(
+        [
+            episode(1, TPOT, 0, replica="r1"),
+            episode(2, TPOT, 1, replica="r2"),
+            episode(3, TTFT, 9, replica="r6"),
+        ],
+        TOPOLOGY,
+    )
+    assert [sorted(m.event_id.int for m in g.members) for g in found] == [[1, 2], [3]]
 
 
 def test_the_same_signal_on_many_replicas_at_one_moment_is_one_incident_of_the_service():
