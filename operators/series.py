@@ -21,9 +21,9 @@ _ORDER = {name: place for place, name in enumerate(IDENTITY_FIELDS)}
 class SeriesKey(NamedTuple):
     """One series: statistic of a signal of a topic, for one slice.
 
-    ``slice`` holds (identity field, value) pairs in canonical field order, absent fields left out, so that two
-    slices with the same fields and values are one. ``side`` is set for embeddings only. ``kind`` and ``unit`` are the
-    signal's: they follow from it and take no part in the fingerprint.
+    ``slice`` holds (identity field, value) pairs in canonical field order, absent fields left out, so that
+    two slices with the same fields and values are one. ``side`` is set for embeddings only. ``kind`` and
+    ``unit`` are the signal's: they follow from it and take no part in the fingerprint.
     """
 
     topic: str

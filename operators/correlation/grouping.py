@@ -49,15 +49,15 @@ class Group:
         self.identities.append(identity)
         self.start = min(self.start, member.start)
         self.end = max(self.end, member.end)
-        if member.severity != "info" or not self.latest:
+        if _counts(member) or not self.latest:
             self.latest = max(self.latest, member.start)
         self.wide = self.wide or self._widened(member)
 
     def _widened(self, member: Episode) -> bool:
         """Whether it is now about more than one place: all of a service, or siblings that share no place."""
-        if member.severity == "info":
+        if not _counts(member):
             return False
-        places = [i for m, i in zip(self.members, self.identities, strict=True) if m.severity != "info"]
+        places = [i for m, i in zip(self.members, self.identities, strict=True) if _counts(m)]
         if not member.identity.keys() & set(APART):
             return True
         return not any(name in places[0] and len({i.get(name) for i in places}) == 1 for name in APART)
@@ -106,6 +106,11 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
         return 1
     together = any(o.signal == member.signal and abs(o.start - member.start) <= rules.onset for o in tied)
     return int(together)
+
+
+def _counts(member: Episode) -> bool:
+    """Whether a member carries its incident: what only accompanies it draws no others in."""
+    return member.severity != "info" or member.kind == "embedding_drift"
 
 
 def _tied(one: dict[str, str], other: dict[str, str], faulty: bool) -> bool:

@@ -47,7 +47,7 @@ def as_of(group: Group, moment: int, context: Context, incident_id: UUID, versio
     members = known.members
     root = localise(known, context.topology)
     identity = shared(known)
-    suspects = rank(_by(context.changes, moment), known.start, identity | root)
+    suspects = rank(_by(context.changes, moment), _onset(members), identity | root)
     verdict = _verdict(members, suspects)
     raised = paged_at(group, moment, context)
     advice = advise(
@@ -113,6 +113,11 @@ def paged_at(group: Group, moment: int, context: Context) -> int | None:
 def first_id(group: Group) -> UUID:
     """The id of an incident not stored yet: from its first detected member."""
     return uuid5(NAMESPACE, f"driftline|incident|{group.members[0].event_id}")
+
+
+def _onset(members: Sequence[Episode]) -> int:
+    """When what carries the incident began; a faint sign before it excuses no change."""
+    return min((m.start for m in members if m.severity != "info"), default=min(m.start for m in members))
 
 
 def _by(changes: Sequence[Change], moment: int) -> list[Change]:

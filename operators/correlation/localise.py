@@ -23,6 +23,8 @@ NARROW = (
     "region",
     "provider",
 )
+#: An entity with this share of the evidence of its kind is singled out.
+SINGLED = 0.7
 #: Affecting more than this share of the known siblings is affecting all of them.
 MOST = 0.6
 
@@ -44,21 +46,28 @@ def shared(group: Group) -> dict[str, str]:
 def localise(group: Group, topology: Topology) -> dict[str, str]:
     """The root: shared fields plus the narrow ones the evidence singles out. May be empty."""
     root = shared(group)
+    total = sum(_weight(member) for member in group.members)
     for name in NARROW:
-        carrying = [
-            i for i, member in zip(group.identities, group.members, strict=True) if name in member.identity
-        ]
-        values = {identity[name] for identity in carrying}
-        known = topology.values(name) | values
-        if len(values) == 1 and (len(known) > 1 or name not in ("gpu", "replica", "region")):
-            implied = carrying[0]
-            root[name] = implied[name]
+        carrying = [i for i, m in zip(group.identities, group.members, strict=True) if name in m.identity]
+        weights: dict[str, float] = {}
+        for member in group.members:
+            if name in member.identity:
+                value = member.identity[name]
+                weights[value] = weights.get(value, 0.0) + _weight(member)
+        carried = sum(weights.values())
+        if not weights or carried < SUBSTANTIAL * total:
+            continue
+        top = max(weights, key=lambda value: (weights[value], value))
+        known = topology.values(name) | set(weights)
+        if weights[top] >= SINGLED * carried and (len(known) > 1 or name not in ("gpu", "replica", "region")):
+            implied = next(identity for identity in carrying if identity[name] == top)
+            root[name] = top
             root |= {
-                further: implied[further]
-                for further in ("replica", "node")
-                if further in implied and further not in root
+                other: implied[other]
+                for other in ("replica", "node")
+                if other in implied and other not in root
             }
-        elif 1 < len(values) <= MOST * len(known):
+        elif 1 < len(weights) <= MOST * len(known):
             root |= {
                 key: value for key, value in _common(carrying).items() if key in NARROW and key not in root
             }

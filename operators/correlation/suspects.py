@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-#: How long before and after the onset a change is looked for, ms.
-BEFORE, AFTER = 7_200_000, 300_000
+#: How long before and after the onset a change is looked for, ms: a window of embeddings may begin a quarter
+#: of an hour before the fault that it shows.
+BEFORE, AFTER = 7_200_000, 900_000
 #: Suspects below this score are left out.
 MENTION = 0.35
 #: Time constant of recency, ms.
@@ -88,7 +89,7 @@ def _score(change: Change, onset: int, affected: Mapping[str, str]) -> ScoredCha
     ]
     if differs or not (agree or moved or not change.target.keys() - {"environment"}):
         return None
-    recency = math.exp(-max(age, 0) / DECAY) * (1.0 if age >= 0 else 0.8)
+    recency = math.exp(-max(age, 0) / DECAY) * (1.0 if age >= -300_000 else 0.8)
     score = 0.55 * recency + min(0.45, sum(weight for _, weight in agree) * 1.5 + (0.3 if moved else 0.0))
     if change.expected:
         score *= 0.6
