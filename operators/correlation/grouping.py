@@ -23,12 +23,14 @@ class Rules:
     """Times in ms.
 
     ``slack`` of the overlap; ``onset``: apart but starting together; ``chain``: how long after the last onset
-    of a member that counts another may still join; ``reopen``: how long a series that returns is the same.
+    of a member that counts another may still join, and ``span`` how long after the first; ``reopen``: how
+    long a series that returns is the same.
     """
 
     slack: int = 120_000
     onset: int = 300_000
     chain: int = 1_800_000
+    span: int = 10_800_000
     reopen: int = 1_800_000
 
 
@@ -93,7 +95,7 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
         o.fingerprint == member.fingerprint and o.end + rules.reopen >= member.start for o in found.members
     ):
         return 2
-    if member.start > min(found.end + rules.slack, found.latest + rules.chain):
+    if member.start > min(found.end + rules.slack, found.latest + rules.chain, found.start + rules.span):
         return 0
     tied = [
         other
@@ -110,7 +112,7 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
 
 def _counts(member: Episode) -> bool:
     """Whether a member carries its incident: what only accompanies it draws no others in."""
-    return member.severity != "info" or member.kind == "embedding_drift"
+    return member.severity != "info" or (member.kind == "embedding_drift" and member.statistic != "mix")
 
 
 def _tied(one: dict[str, str], other: dict[str, str], faulty: bool) -> bool:

@@ -14,6 +14,8 @@ from operators.correlation.grouping import Group
 from operators.correlation.localise import affected, localise, shared
 from operators.correlation.playbook import Case, advise
 from operators.correlation.suspects import Change, ScoredChange, rank
+from operators.lifecycle.meaning import meaning
+from operators.series import SeriesKey
 from schemas.outputs import Incident, Severity, Suspect
 
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -145,14 +147,20 @@ def _severity(members: Sequence[Episode], verdict: Verdict, moment: int) -> Seve
     """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
     counted = [m for m in members if not m.suppressed]
     worst = max((_then(m, moment) for m in counted), default=0)
-    lasting = {
-        m.signal for m in counted if m.symptom != "input_shift" and min(m.end, moment) - m.start >= LASTING
-    }
+    lasting = {m.signal for m in counted if harms(m) and min(m.end, moment) - m.start >= LASTING}
     if worst == 0 and len(lasting) >= CORROBORATION:
         worst = 1
     if verdict.symptom == "input_shift":
         worst = 0
     return SEVERITIES[worst]
+
+
+def harms(member: Episode) -> bool:
+    """Whether a member's signal went the way that is worse, as far as its meaning says."""
+    slice_ = tuple(member.identity.items())
+    key = SeriesKey(member.topic, member.signal, member.statistic, member.side or None, slice_, "gauge", "")
+    worse = meaning(key).worse
+    return worse is not None and (worse == 0 or (worse > 0) == member.rises)
 
 
 def _then(member: Episode, moment: int) -> int:

@@ -21,41 +21,45 @@ Worse = Literal[1, -1, 0] | None
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One signal's: ``word`` for humans, ``worse`` direction, ``symptom``."""
+    """One signal's: ``word`` for humans, ``worse`` direction, ``symptom``.
+
+    ``least``: changes smaller than this, in the signal's unit, harm nobody however sure they are.
+    """
 
     word: str
     worse: Worse
     symptom: Symptom
+    least: float = 0.0
 
 
 _SIGNALS: dict[str, Meaning] = {
-    "gen_ai.server.time_to_first_token": Meaning("TTFT", 1, PERFORMANCE),
-    "gen_ai.server.time_per_output_token": Meaning("time per output token", 1, PERFORMANCE),
-    "gen_ai.server.request.duration": Meaning("request duration", 1, PERFORMANCE),
-    "gen_ai.server.queue_time": Meaning("queue time", 1, PERFORMANCE),
+    "gen_ai.server.time_to_first_token": Meaning("TTFT", 1, PERFORMANCE, 0.05),
+    "gen_ai.server.time_per_output_token": Meaning("time per output token", 1, PERFORMANCE, 0.003),
+    "gen_ai.server.request.duration": Meaning("request duration", 1, PERFORMANCE, 0.3),
+    "gen_ai.server.queue_time": Meaning("queue time", 1, PERFORMANCE, 0.1),
     "gen_ai.server.arrivals": Meaning("arrivals", None, PERFORMANCE),
     "gen_ai.server.completions": Meaning("completions", None, PERFORMANCE),
-    "gen_ai.server.errors": Meaning("errors", 1, PERFORMANCE),
-    "gen_ai.server.timeouts": Meaning("timeouts", 1, PERFORMANCE),
-    "gen_ai.server.cancellations": Meaning("cancellations", 1, PERFORMANCE),
+    "gen_ai.server.errors": Meaning("errors", 1, PERFORMANCE, 0.01),
+    "gen_ai.server.timeouts": Meaning("timeouts", 1, PERFORMANCE, 0.01),
+    "gen_ai.server.cancellations": Meaning("cancellations", 1, PERFORMANCE, 0.02),
     "gen_ai.server.requests_running": Meaning("running requests", None, PERFORMANCE),
-    "gen_ai.server.requests_waiting": Meaning("waiting requests", 1, PERFORMANCE),
-    "gen_ai.server.kv_cache_usage": Meaning("KV cache usage", 1, PERFORMANCE),
+    "gen_ai.server.requests_waiting": Meaning("waiting requests", 1, PERFORMANCE, 0.5),
+    "gen_ai.server.kv_cache_usage": Meaning("KV cache usage", 1, PERFORMANCE, 0.05),
     "gen_ai.server.prefix_cache_hit_ratio": Meaning("prefix cache hits", None, INVALID),
-    "gen_ai.server.preemptions": Meaning("preemptions", 1, PERFORMANCE),
+    "gen_ai.server.preemptions": Meaning("preemptions", 1, PERFORMANCE, 0.03),
     "gen_ai.server.restarts": Meaning("restarts", 1, DEPLOYMENT),
     "gen_ai.server.replicas_ready": Meaning("ready replicas", None, DEPLOYMENT),
     "gen_ai.server.replicas_desired": Meaning("desired replicas", None, DEPLOYMENT),
     "gen_ai.usage.input_tokens": Meaning("input tokens", None, INPUT),
-    "gen_ai.usage.output_tokens": Meaning("output tokens", 0, INVALID),
-    "gen_ai.output.finish_reason_share": Meaning("finish reason", 1, INVALID),
+    "gen_ai.usage.output_tokens": Meaning("output tokens", 0, INVALID, 10.0),
+    "gen_ai.output.finish_reason_share": Meaning("finish reason", 1, INVALID, 0.02),
     "gen_ai.output.script_share": Meaning("script", 1, INVALID),
     "gen_ai.output.refusal_ratio": Meaning("refusals", 1, INVALID),
     "gen_ai.output.parse_failure_ratio": Meaning("parse failures", 1, INVALID),
     "gen_ai.output.pii_ratio": Meaning("PII flags", 1, INVALID),
-    "gen_ai.output.top1_probability": Meaning("top-1 probability", -1, INVALID),
-    "gen_ai.output.entropy": Meaning("entropy", 0, INVALID),
-    "gen_ai.output.repetition_ratio": Meaning("repetition", 1, INVALID),
+    "gen_ai.output.top1_probability": Meaning("top-1 probability", -1, INVALID, 0.02),
+    "gen_ai.output.entropy": Meaning("entropy", 0, INVALID, 0.05),
+    "gen_ai.output.repetition_ratio": Meaning("repetition", 1, INVALID, 0.02),
     "gen_ai.output.nan_count": Meaning("NaN count", 1, INVALID),
     "gen_ai.prompt.embedding": Meaning("prompt embeddings", None, INPUT),
     "gen_ai.output.embedding": Meaning("output embeddings", 0, INVALID),
@@ -66,7 +70,7 @@ _SIGNALS: dict[str, Meaning] = {
     "hw.gpu.utilization": Meaning("GPU utilisation", None, PERFORMANCE),
     "hw.gpu.memory.utilization": Meaning("GPU memory utilisation", None, PERFORMANCE),
     "hw.power": Meaning("GPU power", None, PERFORMANCE),
-    "hw.temperature": Meaning("temperature", 1, PERFORMANCE),
+    "hw.temperature": Meaning("temperature", 1, PERFORMANCE, 3.0),
     "hw.gpu.sm_clock": Meaning("SM clock", -1, PERFORMANCE),
     "hw.gpu.memory_clock": Meaning("memory clock", -1, PERFORMANCE),
     "hw.errors": Meaning("hardware errors", 1, PERFORMANCE),
@@ -78,8 +82,8 @@ _UNKNOWN = Meaning("", 0, PERFORMANCE)
 
 #: Where a statistic says something else than its signal.
 _STATISTICS: dict[tuple[str, str], Meaning] = {
-    ("gen_ai.server.completions", "completed"): Meaning("completed share of arrivals", -1, PERFORMANCE),
-    ("gen_ai.output.finish_reason_share", "share:stop"): Meaning("finish reason stop", -1, INVALID),
+    ("gen_ai.server.completions", "completed"): Meaning("completed share of arrivals", -1, PERFORMANCE, 0.1),
+    ("gen_ai.output.finish_reason_share", "share:stop"): Meaning("finish reason stop", -1, INVALID, 0.03),
     ("gen_ai.output.finish_reason_share", "share:tool_calls"): Meaning(
         "finish reason tool_calls", 0, INVALID
     ),

@@ -17,7 +17,9 @@ _FATAL = frozenset({"rate:uncorrected", "rate:xid"})
 
 
 #: Detectors of single windows: one request can do it, so they page only when it goes on.
-_MOMENTARY = frozenset({"spike/1", "marginal/1", "flat/1", "variance/1"})
+_MOMENTARY = frozenset({"spike/1", "marginal/1", "flat/1"})
+#: A wider spread harms when something else says so too (`operators.correlation`).
+_FAINT = frozenset({"variance/1"})
 #: Decades beyond the budget at which one series pages at once: a fleet has thousands of series.
 _AT_ONCE = 3.0
 #: Decades beyond the budget, and windows in alarm, at which one that goes on pages.
@@ -35,7 +37,7 @@ def severity_of(finding: Finding, windows: int) -> Severity:
     """
     key = finding.key
     worse = meaning(key).worse
-    if worse is None or (worse and worse * finding.direction < 0):
+    if worse is None or (worse and worse * finding.direction < 0) or finding.detector in _FAINT:
         return "info"
     if key.signal == "hw.temperature" and finding.observed < _WARM:
         return "info"
@@ -57,7 +59,11 @@ def severity_of(finding: Finding, windows: int) -> Severity:
 
 def is_material(finding: Finding) -> bool:
     """Whether the change is large enough to matter, however sure it is."""
-    return finding.source == "embedding" or effect(finding) >= _SMALL
+    if finding.source != "bank":
+        return True
+    return (
+        abs(finding.observed - finding.expected) >= meaning(finding.key).least and effect(finding) >= _SMALL
+    )
 
 
 def _convincing(excess: float, windows: int, momentary: bool) -> bool:

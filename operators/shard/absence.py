@@ -208,7 +208,8 @@ class Absence:
         ready = catalogue.place(base._replace(signal=READY))
         if ready >= 0 and self.short[ready] * self.window_s > _SHORT_S:
             return "error", "deployment_failure"
-        if self._scaled_in(catalogue, base, gap) or base.topic not in _CARRIES:
+        carries = base.topic in _CARRIES and base.signal in _SPOKESMEN
+        if not carries or self._scaled_in(catalogue, base, gap):
             return "info", "telemetry_fault"
         width = min(gap, _RING // 2)
         for parent in _parents(catalogue, base):
