@@ -112,7 +112,8 @@ def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> V
     # answers follow questions: only when the questions moved as clearly is it the input
     moved = asked > 0 and asked >= FOLLOWS * answered
     symptom: Symptom
-    if moved and not guilty and engine <= content + 1.0 and not _total(strength, HARM):
+    harmed = any(member.signal.startswith(HARM) and member.severity != "info" for member in found)
+    if moved and not guilty and not harmed and engine <= content + 1.0:
         symptom = "input_shift"
     elif rollout > 0 and rollout >= 0.3 * max(content, engine):
         symptom = "deployment_failure"

@@ -29,7 +29,7 @@ class Rules:
 
     slack: int = 120_000
     onset: int = 300_000
-    chain: int = 1_800_000
+    chain: int = 2_700_000
     span: int = 10_800_000
     reopen: int = 1_800_000
 

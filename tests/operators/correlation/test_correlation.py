@@ -87,7 +87,7 @@ def test_two_replicas_at_different_times_are_two_incidents_even_under_a_service_
         [
             episode(1, TPOT, 0, minutes=90, replica="r1"),
             episode(2, DURATION, 3, minutes=90),
-            episode(3, TTFT, 45, replica="r6"),
+            episode(3, TTFT, 60, replica="r6"),
         ],
         TOPOLOGY,
     )
