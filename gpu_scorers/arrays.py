@@ -49,12 +49,13 @@ def fold(spec: Spec, sketches: Floats, vectors: npt.NDArray[np.floating], target
         own.copy_(there)
 
 
-def build(spec: Spec, buckets: Floats) -> Model:
-    """Model of one series from the sketches of its reference buckets, [buckets, width]."""
-    there = torch.from_numpy(buckets).to(spec.device)[None]
+def build(spec: Spec, buckets: Floats) -> list[Model]:
+    """Models of series from their reference buckets, [series, buckets, width], in one batch."""
+    there = torch.from_numpy(buckets).to(spec.device)
     reference = Reference.build(spec, there)
-    null = held_out(spec, there)[0]
-    return Model(reference.model[0].cpu().numpy(), float(reference.effective[0]), null.cpu().numpy())
+    parts = (reference.model, reference.effective, held_out(spec, there))
+    model, effective, null = (part.cpu().numpy() for part in parts)
+    return [Model(*each) for each in zip(model, effective.tolist(), null, strict=True)]
 
 
 def score(spec: Spec, models: Floats, windows: Floats) -> Windows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Reference:
         if buckets.shape[1] < LEAST_BUCKETS:
             raise ValueError(f"a reference needs at least {LEAST_BUCKETS} buckets")
         seen = view(spec, buckets)
-        parts = [tensor for scorer in SCORERS for tensor in scorer.model(seen).values()]
+        parts = [tensor for scorer in SCORERS for tensor in seen.once(scorer.model).values()]
         return cls(spec, torch.cat(parts, 1), effective_share(seen))
 
     @classmethod
@@ -96,17 +97,20 @@ def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
         folds = count
     if count - 1 < LEAST_BUCKETS:
         return torch.empty(len(buckets), 0, len(SCORERS), dtype=torch.float64, device=buckets.device)
-    parts = []
-    for fold in range(folds):
-        low, high = fold * count // folds, (fold + 1) * count // folds
-        rest = torch.cat([buckets[:, :low], buckets[:, high:]], 1)
-        reference = Reference.build(spec, rest)
+    edges = [fold * count // folds for fold in range(folds + 1)]
+    p = buckets.new_empty(len(buckets), count, len(SCORERS))
+    # folds of one size are built and scored side by side
+    for size in sorted({high - low for low, high in pairwise(edges)}):
+        lows = [low for low, high in pairwise(edges) if high - low == size]
+        out = torch.tensor([[*range(low, low + size)] for low in lows], device=buckets.device)
+        rest = torch.tensor([[*range(low), *range(low + size, count)] for low in lows], device=buckets.device)
+        reference = Reference.build(spec, buckets[:, rest].flatten(0, 1))
         every = Reference(
-            spec, *(t.repeat_interleave(high - low, 0) for t in (reference.model, reference.effective))
+            spec, *(t.repeat_interleave(size, 0) for t in (reference.model, reference.effective))
         )
-        p = every.score(buckets[:, low:high].reshape(-1, buckets.shape[-1])).p
-        parts.append(p.reshape(len(buckets), high - low, -1))
-    return torch.cat(parts, 1)
+        held = every.score(buckets[:, out].flatten(0, 2)).p
+        p[:, out.flatten()] = held.reshape(len(buckets), -1, len(SCORERS))
+    return p
 
 
 def _shapes(spec: Spec) -> list[dict[str, int]]:

@@ -1,10 +1,14 @@
 """What the scorers look at: means per vector, and the same with the topic mix taken out."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from gpu_scorers.spec import Spec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,14 @@ class View:
     adjusted: Tensor
     share: Tensor
     counts: Tensor
+    _known: dict[Callable[["View"], Any], Any] = field(default_factory=dict, repr=False)
+
+    def once(self, of: Callable[["View"], T]) -> T:
+        """What a function makes of this view, computed once: scorers share models and whitened means."""
+        if of not in self._known:
+            self._known[of] = of(self)
+        found: T = self._known[of]
+        return found
 
     def block(self, name: str, *, adjusted: bool) -> Tensor:
         """One block of the mean, [..., its width]."""

@@ -30,22 +30,21 @@ def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
 
 
 def _whitened_model(view: View) -> Model:
-    return moments.fit(_whitened(view), view.n)
+    return moments.fit(view.once(_whitened), view.n)
 
 
 def _whitened_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, _whitened(view), view.n, unusual)
+    f, df1, df2 = moments.pseudo_f(model, view.once(_whitened), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _direction_model(view: View) -> Model:
-    mean = _whitened(view)
-    model = moments.fit(mean, view.n)
+    mean, model = view.once(_whitened), view.once(_whitened_model)
     return {**model, "spread": moments.coordinate_spread(mean, view.n, model["centre"])}
 
 
 def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    t2, dof = moments.largest_t2(model, _whitened(view), view.n, unusual)
+    t2, dof = moments.largest_t2(model, view.once(_whitened), view.n, unusual)
     width = view.spec.layout.dim
     p = (f_tail(t2, torch.ones_like(t2), dof) * width).clamp(max=1.0)
     return Tested(p, t2, torch.full_like(t2, 2 * math.log(max(width, 2))))

@@ -27,7 +27,7 @@ def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
 
 def effective_share(view: View) -> Tensor:
     """f64 [series]: effective over counted vectors; 1 for i.i.d., about 1/(2 L - 1) in runs of L."""
-    model = _kernel_model(view)
+    model = view.once(_kernel_model)
     return (model["within"] / model["trace"]).clamp(max=1.0).squeeze(-1)
 
 
@@ -44,7 +44,7 @@ def _shares_test(model: Model, view: View, unusual: Tensor) -> Tested:
 
 def _largest_model(view: View) -> Model:
     # a run of one topic is one event, of topics seen and unseen: every cluster clumps at least as all do
-    shares = _shares_model(view)
+    shares = view.once(_shares_model)
     clump = (shares["trace"] / shares["within"]).squeeze(-1)
     return counts.fit(view.count("clu"), view.n, clump)
 

@@ -1,9 +1,11 @@
 """All series that share one frozen spec: a service, model, embedder version, dimension and side.
 
-Until enough vectors were seen to fit the spec, rows are kept by bucket; from then on they are folded as they
-arrive and never kept. The rows that fitted it never serve as reference.
+Until enough vectors were seen to fit the spec, rows wait until their bucket closes; from then on they are
+folded once there are enough of them for a product, or a bucket closes. The rows that fitted the spec never
+serve as reference.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,8 @@ Vectors = npt.NDArray[np.float16]
 
 #: With at least an eighth of ``fit_rows``, the spec is fitted after so long at the latest.
 _PATIENCE_MS = 600_000
+#: Rows that are folded without waiting for more: a product of few costs as much as one of so many.
+_PRODUCT = 256
 
 
 class GroupKey(NamedTuple):
@@ -37,17 +41,24 @@ class GroupKey(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Projected rows: request hashes and vectors [rows, width], and the slices each row feeds.
+    """Projected rows: their buckets, request hashes and vectors [rows, width], and the slices each row feeds.
 
-    ``cell`` [rows] is a row's combination of slices, ``feeds`` [cells, sets] its places in ``slices``,
-    -1 for none: a row is folded once, into its cell, and cells are added to slices.
+    ``cell`` [rows] is a row's combination of slices, ``feeds`` [cells, slices] says which of ``slices`` it is
+    in: a row is folded once, into its cell, and cells are added to slices.
     """
 
+    bucket: Ints
     request: npt.NDArray[np.uint64]
     x: Vectors
     cell: Ints
-    feeds: Ints
+    feeds: npt.NDArray[np.bool_]
     slices: tuple[Slice, ...]
+
+    def only(self, some: npt.NDArray[np.bool_]) -> "Rows":
+        """The rows of a mask [rows]."""
+        return self._replace(
+            bucket=self.bucket[some], request=self.request[some], x=self.x[some], cell=self.cell[some]
+        )
 
 
 class OpenBucket:
@@ -57,7 +68,7 @@ class OpenBucket:
         self.places: dict[Slice, int] = {}
         self.sums: Floats = np.zeros((0, width))
 
-    def lines(self, slices: tuple[Slice, ...]) -> Ints:
+    def lines(self, slices: Sequence[Slice]) -> Ints:
         """Line of each slice; new slices get one."""
         for each in slices:
             self.places.setdefault(each, len(self.places))
@@ -76,27 +87,26 @@ class Group:
         self.spec: Spec | None = None
         self.series: dict[Slice, Series] = {}
         self.open: dict[int, OpenBucket] = {}
-        self.warming: dict[int, list[Rows]] = {}
+        self.waiting: list[Rows] = []
         self.sample_request: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
         self.sample_x: Vectors = np.zeros((0, key.width), np.float16)
         self.seen = 0
         self.first_ms: int | None = None
         self.beyond_cap = 0
 
-    def add(self, bucket_ms: int, rows: Rows) -> None:
-        """Take rows of an open bucket."""
-        if self.spec is None:
-            self.warming.setdefault(bucket_ms, []).append(rows)
-        else:
-            self._fold(self.spec, bucket_ms, rows)
+    def add(self, rows: Rows) -> None:
+        """Take rows of open buckets."""
+        self.waiting.append(rows)
+        if self.spec is not None and sum(len(each.request) for each in self.waiting) >= _PRODUCT:
+            self.fold()
 
     def close(self, bucket_ms: int, end_ms: int) -> None:
         """Move a closed bucket's sums into the windows of its series, or its rows into the fitting sample."""
-        for rows in self.warming.pop(bucket_ms, []):
-            self._sample(rows)
-            self.first_ms = bucket_ms if self.first_ms is None else self.first_ms
-        if self.spec is None and self._enough(end_ms):
-            self._fit()
+        if self.spec is None:
+            self._gather(bucket_ms)
+            if self._enough(end_ms):
+                self._fit()
+        self.fold()
         bucket = self.open.pop(bucket_ms, None)
         if bucket is None:
             return
@@ -131,28 +141,62 @@ class Group:
         """Series that have a reference, in a fixed order."""
         return [self.series[each] for each in sorted(self.series) if self.series[each].warm]
 
-    def learn(self, series: Series, window: Window) -> bool:
-        """Offer a quiet window to a series' reference; True when its model changed."""
+    def learn(self, quiet: Sequence[tuple[Series, Window]]) -> bool:
+        """Offer quiet windows to their series' references; True when a model changed."""
+        if self.spec is None:
+            return False
         first = self.settings.embeddings.reference_windows
-        if self.spec is None or not series.wants(window, first):
-            return False
-        series.admit(window, first)
         least = max(LEAST_BUCKETS + 2, first // 2)
-        if series.held < least:
-            return False
-        built = arrays.build(self.spec, np.stack(series.buckets))
-        series.model, series.null, series.effective = built.model, built.null, built.effective
-        if series.held >= 2 * first:
-            series.buckets = []
-        return True
+        grown: dict[int, list[Series]] = {}
+        for series, window in quiet:
+            if series.wants(window, first):
+                series.admit(window, first)
+                if series.held >= least:
+                    grown.setdefault(len(series.buckets), []).append(series)
+        # references of as many buckets are built side by side
+        for alike in grown.values():
+            built = arrays.build(self.spec, np.stack([np.stack(series.buckets) for series in alike]))
+            for series, reference in zip(alike, built, strict=True):
+                series.model, series.null = reference.model, reference.null
+                series.effective = reference.effective
+                if series.held >= 2 * first:
+                    series.buckets = []
+        return bool(grown)
 
-    def _fold(self, spec: Spec, bucket_ms: int, rows: Rows) -> None:
-        bucket = self.open.setdefault(bucket_ms, OpenBucket(spec.layout.width))
-        lines = bucket.lines(rows.slices)
-        cells = np.zeros((len(rows.feeds), spec.layout.width))
-        arrays.fold(spec, cells, rows.x, rows.cell)
-        for sums, feeds in zip(cells, rows.feeds, strict=True):
-            bucket.sums[lines[feeds[feeds >= 0]]] += sums
+    def fold(self) -> None:
+        """Fold what waits, once there is a spec to fold it with."""
+        if self.spec is None:
+            return
+        waiting, self.waiting = self.waiting, []
+        for rows in waiting:
+            self._fold(self.spec, rows)
+
+    def _fold(self, spec: Spec, rows: Rows) -> None:
+        kinds = len(rows.feeds)
+        place, cell = np.unique(rows.bucket * kinds + rows.cell, return_inverse=True)
+        cells = np.zeros((len(place), spec.layout.width))
+        arrays.fold(spec, cells, rows.x, cell)
+        buckets, starts = np.unique(place // kinds, return_index=True)
+        for bucket_ms, start, end in zip(buckets.tolist(), starts, [*starts[1:], len(place)], strict=True):
+            fed = rows.feeds[place[start:end] % kinds]
+            met = np.flatnonzero(fed.any(0))
+            bucket = self.open.setdefault(bucket_ms, OpenBucket(spec.layout.width))
+            lines = bucket.lines([rows.slices[each] for each in met])
+            # whole numbers: a product adds them up exactly
+            bucket.sums[lines] += fed[:, met].T.astype(np.float64) @ cells[start:end]
+
+    def _gather(self, bucket_ms: int) -> None:
+        """Rows of a closed bucket into the sample."""
+        left = []
+        for rows in self.waiting:
+            mine = rows.bucket == bucket_ms
+            if mine.any():
+                self._sample(rows.only(mine))
+                self.first_ms = bucket_ms if self.first_ms is None else self.first_ms
+                rows = rows.only(~mine)
+            if len(rows.request):
+                left.append(rows)
+        self.waiting = left
 
     def _sample(self, rows: Rows) -> None:
         """Keep the rows with the smallest request hashes: any order of arrival keeps the same."""
@@ -171,7 +215,7 @@ class Group:
         return waited and self.seen >= max(64, wanted // 8)
 
     def _fit(self) -> None:
-        """Fit the spec, drop the sample, and fold the rows of buckets that are still open."""
+        """Fit the spec and drop the sample."""
         options = self.settings.embeddings
         x = self.sample_x.astype(np.float32)
         if not np.ptp(x, axis=0).any():
@@ -181,7 +225,3 @@ class Group:
         )
         self.sample_request = self.sample_request[:0]
         self.sample_x = self.sample_x[:0]
-        waiting, self.warming = self.warming, {}
-        for bucket_ms, parts in waiting.items():
-            for rows in parts:
-                self._fold(self.spec, bucket_ms, rows)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from operators.embedding.state import EmbeddingState
 
 KIND = "embeddings"
-VERSION = 1
+VERSION = 2
+_ROWS = ("bucket", "request", "x", "cell", "feeds")
 _NOTHING = np.zeros(0)
 
 
@@ -50,13 +51,11 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
     if group.spec is not None:
         arrays.update({f"{at}/spec/{name}": array for name, array in group.spec.arrays().items()})
     arrays[f"{at}/request"], arrays[f"{at}/x"] = group.sample_request, group.sample_x
-    warming: list[list[Any]] = []
-    for bucket_ms, parts in sorted(group.warming.items()):
-        for rows in parts:
-            name = f"{at}/rows/{len(warming)}"
-            arrays |= {f"{name}/request": rows.request, f"{name}/x": rows.x, f"{name}/cell": rows.cell}
-            arrays[f"{name}/feeds"] = rows.feeds
-            warming.append([bucket_ms, rows.slices])
+    group.fold()
+    waiting: list[Any] = []
+    for i, rows in enumerate(group.waiting):
+        arrays.update({f"{at}/rows/{i}/{part}": getattr(rows, part) for part in _ROWS})
+        waiting.append(rows.slices)
     buckets: list[list[Any]] = []
     for bucket_ms, bucket in sorted(group.open.items()):
         arrays[f"{at}/open/{len(buckets)}"] = bucket.sums
@@ -68,7 +67,7 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
         "seen": group.seen,
         "first_ms": group.first_ms,
         "beyond_cap": group.beyond_cap,
-        "warming": warming,
+        "waiting": waiting,
         "open": buckets,
         "series": series,
     }
@@ -83,11 +82,9 @@ def _group_in(values: dict[str, Any], found: State, at: str, state: EmbeddingSta
         group.spec = Spec.from_arrays(parts)
     group.sample_request, group.sample_x = arrays[f"{at}/request"], arrays[f"{at}/x"]
     group.seen, group.first_ms, group.beyond_cap = values["seen"], values["first_ms"], values["beyond_cap"]
-    for i, (bucket_ms, slices) in enumerate(values["warming"]):
-        name = f"{at}/rows/{i}"
-        request, x, cell, feeds = (arrays[f"{name}/{part}"] for part in ("request", "x", "cell", "feeds"))
-        rows = Rows(request, x, cell, feeds, tuple(_slice(each) for each in slices))
-        group.warming.setdefault(bucket_ms, []).append(rows)
+    for i, slices in enumerate(values["waiting"]):
+        parts = {part: arrays[f"{at}/rows/{i}/{part}"] for part in _ROWS}
+        group.waiting.append(Rows(**parts, slices=tuple(_slice(each) for each in slices)))
     for i, (bucket_ms, slices) in enumerate(values["open"]):
         bucket = group.open[bucket_ms] = OpenBucket(0)
         bucket.places = {_slice(each): place for place, each in enumerate(slices)}

@@ -118,7 +118,6 @@ class EmbeddingState:
         starts = np.concatenate([[0], np.cumsum(lengths)])
         flat = column.flatten().to_numpy()
         requests = vectors.column("request").to_numpy()
-        shape = np.stack([dims, lengths, bucket]).astype(np.int64)
         keys = [
             GroupKey(**{name: each[name] or "" for name in _GROUP_NAMES}, dim=0, width=0)
             for each in combinations
@@ -126,22 +125,22 @@ class EmbeddingState:
         origins = {key: number for number, key in enumerate(dict.fromkeys(keys))}
         group_of = np.array([origins[key] for key in keys])[place]
         names_of = list(origins)
-        parts, part_of = np.unique(np.vstack([group_of[None], shape]), axis=1, return_inverse=True)
+        shape = np.stack([group_of, dims, lengths]).astype(np.int64)
+        parts, part_of = np.unique(shape, axis=1, return_inverse=True)
         for number in range(parts.shape[1]):
             own = np.flatnonzero(part_of == number)
-            dim, width, bucket_ms = (int(v) for v in parts[1:, number])
-            key = names_of[int(parts[0, number])]._replace(dim=dim, width=width)
+            origin, dim, width = parts[:, number].tolist()
+            key = names_of[origin]._replace(dim=dim, width=width)
             group = self.groups.get(key)
             if group is None:
                 group = self.groups[key] = Group(key, self.settings)
             present, cell = np.unique(place[own], return_inverse=True)
-            known: dict[Slice, int] = {}
-            feeds = np.full((len(present), max(len(slices[p]) for p in present)), -1, np.int64)
+            known = {each: i for i, each in enumerate(dict.fromkeys(s for p in present for s in slices[p]))}
+            feeds = np.zeros((len(present), len(known)), bool)
             for i, p in enumerate(present):
-                for j, each_slice in enumerate(slices[p]):
-                    feeds[i, j] = known.setdefault(each_slice, len(known))
+                feeds[i, [known[each] for each in slices[p]]] = True
             x = flat[starts[own][:, None] + np.arange(width)]
-            group.add(bucket_ms, Rows(requests[own], x, cell.astype(np.int64), feeds, tuple(known)))
+            group.add(Rows(bucket[own], requests[own], x, cell.astype(np.int64), feeds, tuple(known)))
 
     def _score(self, group: Group, now_ms: int) -> list[EmbeddingVerdict]:
         """Verdicts of a group at the end of a detection period, and what its references learn from it."""
@@ -150,8 +149,7 @@ class EmbeddingState:
         frozen = {each for side, each, _ in self.frozen if side == group.key.side}
         pool = [series for each in sorted(self.groups) for series in self.groups[each].references()]
         verdicts, quiet = decision.decide(group, due, pool, now_ms, frozen)
-        changed = [group.learn(series, window) for series, window in quiet]
-        if any(changed):
+        if group.learn(quiet):
             decision.recalibrate()
         return verdicts
 

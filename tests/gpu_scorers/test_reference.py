@@ -55,7 +55,10 @@ def test_torch_agrees_with_numpy(world):
 def test_a_batch_says_what_each_series_says_alone(world):
     spec, buckets, draw = world
     windows = _sketches(spec, draw)
-    models = [arrays.build(spec, each) for each in buckets]
+    models = [arrays.build(spec, each[None])[0] for each in buckets]
+    for alone, built in zip(models, arrays.build(spec, np.stack(list(buckets))), strict=True):
+        np.testing.assert_allclose(built.model, alone.model, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(built.null, alone.null, rtol=1e-9)
     together = arrays.score(spec, np.stack([m.model for m in models]), windows).p
     for series in range(3):
         alone = arrays.score(spec, models[series].model[None], windows[series : series + 1]).p
@@ -125,7 +128,7 @@ def test_merged_windows_keep_their_size(world):
 def test_a_reference_needs_buckets():
     spec = Spec.fit(np.random.default_rng(0).standard_normal((50, 8)), features=16, clusters=4, axes=4)
     with pytest.raises(ValueError, match="at least 4 buckets"):
-        arrays.build(spec, np.ones((3, spec.layout.width)))
+        arrays.build(spec, np.ones((1, 3, spec.layout.width)))
 
 
 def test_the_prior_alone_is_wider_than_theory():
