@@ -1,4 +1,4 @@
-"""Open buckets: the cells that came for each, as they came, merged when they pile up."""
+"""Open windows: the cells that came for their buckets, as they came, merged when they pile up."""
 
 from collections.abc import Iterable
 
@@ -9,51 +9,64 @@ from operators.cells import cell_schema
 from operators.fold import merge
 from operators.settings import Slicing
 
-#: Rows of a bucket beyond which its parts are merged.
+#: Rows of a window beyond which its parts are merged.
 _PILE = 16_384
 
 
-class OpenBuckets:
-    """Cells by bucket start (Unix ms)."""
+class OpenWindows:
+    """Cells by the window (start, Unix ms) their bucket is in."""
 
-    def __init__(self, slicing: Slicing) -> None:
+    def __init__(self, slicing: Slicing, window_ms: int) -> None:
         self.slicing = slicing
+        self.window_ms = window_ms
         self._schema = cell_schema(slicing)
         self._parts: dict[int, list[pa.RecordBatch]] = {}
         self._piled: dict[int, int] = {}
         self._limit: dict[int, int] = {}
 
     def starts(self) -> list[int]:
-        """Buckets that hold cells, in time order."""
+        """Windows that hold cells, in time order."""
         return sorted(self._parts)
 
-    def add(self, cells: bytes, closed_to: int | None) -> None:
-        """Take in an Arrow IPC stream of cells; what is below ``closed_to`` (Unix ms) came too late."""
+    def add(self, cells: bytes, closed_to: int | None) -> set[int]:
+        """Take in an Arrow IPC stream of cells; what is below ``closed_to`` (Unix ms) came too late.
+
+        Returns:
+            The buckets of those taken in.
+        """
+        found: set[int] = set()
         with pa.ipc.open_stream(cells) as reader:
             for batch in reader:
-                starts = batch.column("bucket").to_numpy(zero_copy_only=False)
-                for start in np.unique(starts).tolist():
-                    if closed_to is not None and start < closed_to:
-                        continue
-                    mine = starts == start
-                    self._put(start, batch if mine.all() else batch.filter(pa.array(mine)))
+                bucket = batch.column("bucket").to_numpy()
+                if closed_to is not None and bucket.min(initial=closed_to) < closed_to:
+                    fresh = bucket >= closed_to
+                    batch, bucket = batch.filter(pa.array(fresh)), bucket[fresh]
+                if not len(bucket):
+                    continue
+                found.update(np.unique(bucket).tolist())
+                window = bucket // self.window_ms * self.window_ms
+                if window.min() < window.max():
+                    order = np.argsort(window, kind="stable")
+                    batch, window = batch.take(pa.array(order)), window[order]
+                known, first = np.unique(window, return_index=True)
+                for start, low, high in zip(known.tolist(), first, [*first[1:], len(window)], strict=True):
+                    self._put(start, batch.slice(low, high - low))
+        return found
 
-    def take(self, starts: Iterable[int]) -> pa.Table | None:
-        """Hand out buckets for good: their cells, unmerged, or None where there are none."""
-        parts: list[pa.RecordBatch] = []
-        for start in starts:
-            parts += self._parts.pop(start, [])
-            self._piled.pop(start, None)
-            self._limit.pop(start, None)
+    def take(self, start: int) -> pa.Table | None:
+        """Hand out a window for good: its cells, unmerged, or None where there are none."""
+        parts = self._parts.pop(start, [])
+        self._piled.pop(start, None)
+        self._limit.pop(start, None)
         return pa.Table.from_batches(parts) if parts else None
 
     def snapshot(self) -> list[tuple[int, bytes]]:
-        """Each bucket's merged cells as an Arrow IPC stream."""
+        """Each window's merged cells as an Arrow IPC stream."""
         return [(start, _stream(self._schema, [self._merge(start)])) for start in self.starts()]
 
-    def restore(self, buckets: Iterable[tuple[int, bytes]]) -> None:
+    def restore(self, windows: Iterable[tuple[int, bytes]]) -> None:
         """Take over what `snapshot` gave."""
-        for _, cells in buckets:
+        for _, cells in windows:
             self.add(cells, None)
 
     def _put(self, start: int, batch: pa.RecordBatch) -> None:

@@ -6,6 +6,7 @@ detection window, are sliced together with them, and become its rows and verdict
 whole pipeline was silent are skipped: then driftline itself has no data.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from operators.emission import Emission
 from operators.message import Message, ProducerFault
 from operators.settings import Settings
-from operators.shard.buckets import OpenBuckets
+from operators.shard.buckets import OpenWindows
 from operators.shard.changes import Changes
 from operators.shard.clock import Clock
 from operators.shard.counters import Counters
@@ -23,7 +24,7 @@ from operators.shard.embeddings import embedding_findings
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
 from operators.shard.rows import bucket_rows
-from operators.shard.sketches import Sketches
+from operators.shard.sketches import Ints, Sketches, concat
 from operators.shard.slices import Slicer, read_cells
 from operators.state import pack, unpack
 from schemas.outputs import AnomalyEvent, AnomalyWindow
@@ -42,7 +43,7 @@ class _Output:
     def __init__(self) -> None:
         self.events: list[AnomalyEvent] = []
         self.windows: list[AnomalyWindow] = []
-        self.buckets: list[pa.Table] = []
+        self.rows: list[tuple[Ints, Sketches, Ints]] = []
         self.closed: list[int] = []
         self.changes: list[ChangeRecord] = []
         self.edges: dict[tuple[str, str, str], None] = {}
@@ -53,15 +54,15 @@ class _Output:
         self.events.extend(told[0])
         self.windows.extend(told[1])
 
-    def emission(self, shard: int) -> Emission:
-        """All of it."""
+    def emission(self, shard: int, buckets: pa.Table | None) -> Emission:
+        """All of it; ``buckets``: its ``rows`` as a table."""
         return Emission(
             shard=shard,
             first_ms=min(self.closed, default=None),
             last_ms=max(self.closed, default=None),
             events=tuple(self.events),
             windows=tuple(self.windows),
-            buckets=pa.concat_tables(self.buckets).unify_dictionaries() if self.buckets else None,
+            buckets=buckets,
             changes=tuple(self.changes),
             edges=tuple(self.edges),
             late=self.late,
@@ -87,7 +88,7 @@ class Shard:
         self.settings = settings
         self.bucket_ms, self.window_ms = windows.bucket_s * 1000, windows.detect_s * 1000
         self.clock = Clock()
-        self.open = OpenBuckets(settings.slices)
+        self.open = OpenWindows(settings.slices, self.window_ms)
         self.counters = Counters()
         self.slicer = Slicer(settings.slices)
         self.changes = Changes()
@@ -95,7 +96,7 @@ class Shard:
         self.embeddings: EmbeddingState | None = None
         self.closed_to: int | None = None
         self._begun = False
-        self._active: set[int] = set()
+        self._active: dict[int, set[int]] = {}
         self._faults: list[ProducerFault] = []
 
     def receive(self, message: Message) -> Emission:
@@ -106,7 +107,7 @@ class Shard:
         time = self.clock.read()
         if time is not None:
             self._close(time - self.settings.windows.lateness_s * 1000, output)
-        return output.emission(self.index)
+        return self._emission(output)
 
     def finish(self) -> Emission:
         """The end of input: close every bucket, write each open event's last revision, resolve nothing.
@@ -114,24 +115,22 @@ class Shard:
         A window that the partitions' time has not filled is not judged.
         """
         output = _Output()
-        due = self._due()
+        due = [bucket for buckets in self._active.values() for bucket in buckets]
         if due:
             self._close(max(due) + self.bucket_ms, output)
         reached = (self.clock.time_ms or 0) + self.bucket_ms
-        for window in sorted({start // self.window_ms * self.window_ms for start in self._due()}):
+        for window in sorted(self._active):
             self._end_window(window, output, judged=reached >= window + self.window_ms)
         output.events.extend(self.evaluation.lifecycle.finish(self.closed_to or 0))
-        return output.emission(self.index)
+        return self._emission(output)
 
     def _take(self, message: Message, output: _Output) -> None:
         for change in message.changes:
             self.changes.add(change)
         for by_bucket in message.ledger.values():
-            self._active.update(
-                start for start in by_bucket if self.closed_to is None or start >= self.closed_to
-            )
+            self._mark(start for start in by_bucket if self.closed_to is None or start >= self.closed_to)
         if message.cells:
-            self.open.add(message.cells, self.closed_to)
+            self._mark(self.open.add(message.cells, self.closed_to))
         if message.vectors:
             self._add_vectors(message.vectors)
         if self.index == 0:
@@ -155,11 +154,12 @@ class Shard:
         if self.embeddings is None:
             self.embeddings = _embedding_state()(self.settings)
         self.embeddings.add(table)
-        self._active.update(np.unique(starts).tolist())
+        self._mark(np.unique(starts).tolist())
 
-    def _due(self) -> set[int]:
-        """Buckets with data whose window has not ended."""
-        return {*self.open.starts(), *self._active}
+    def _mark(self, buckets: Iterable[int]) -> None:
+        """Note that there are data in these buckets; their windows have not ended."""
+        for bucket in buckets:
+            self._active.setdefault(bucket // self.window_ms * self.window_ms, set()).add(bucket)
 
     def _close(self, reached: int, output: _Output) -> None:
         """Close the buckets that end at or before ``reached`` (Unix ms), and the windows they complete."""
@@ -167,18 +167,16 @@ class Shard:
         if self.closed_to is not None and limit <= self.closed_to:
             return
         self.closed_to = limit
-        windows = {start // self.window_ms * self.window_ms for start in self._due()}
-        for window in sorted(windows):
+        for window in sorted(self._active):
             if window + self.window_ms <= limit:
                 self._end_window(window, output, judged=True)
 
     def _end_window(self, start: int, output: _Output, *, judged: bool) -> None:
         """Hand out a window's buckets and judge what they add up to."""
         end = start + self.window_ms
-        buckets = sorted(bucket for bucket in self._due() if start <= bucket < end)
+        buckets = sorted(self._active.pop(start))
         output.closed.extend(buckets)
-        self._active.difference_update(buckets)
-        rows = self._slice(start, self.open.take(buckets), output)
+        rows = self._slice(start, self.open.take(start), output)
         if not judged:
             return
         suppress = self.changes.suppress
@@ -197,7 +195,7 @@ class Shard:
         self.changes.forget(end)
 
     def _slice(self, start: int, table: pa.Table | None, output: _Output) -> Sketches:
-        """A window's sketches by base; they go to the output as its bucket rows, too."""
+        """A window's sketches by base; they go to the output, too."""
         if table is None:
             return Sketches.empty()
         evaluation = self.evaluation
@@ -208,16 +206,22 @@ class Shard:
         if len(new):
             codes, values = self.slicer.names(cells, sliced, new)
             evaluation.enter(start, sliced.rows.key[new], codes, values)
-        output.buckets.append(
-            bucket_rows(
-                sliced.bucket,
-                self.settings.windows.detect_s,
-                sliced.rows,
-                evaluation.catalogue,
-                evaluation.catalogue.find(sliced.rows.key),
-            )
-        )
+        output.rows.append((sliced.bucket, sliced.rows, evaluation.catalogue.find(sliced.rows.key)))
         return sliced.rows
+
+    def _emission(self, output: _Output) -> Emission:
+        """What a step hands out, the rows of all its windows in one table."""
+        buckets = None
+        if output.rows:
+            starts, rows, index = zip(*output.rows, strict=True)
+            buckets = bucket_rows(
+                np.concatenate(starts),
+                self.settings.windows.detect_s,
+                concat(rows),
+                self.evaluation.catalogue,
+                np.concatenate(index),
+            )
+        return output.emission(self.index, buckets)
 
     def _judge_embeddings(self, embeddings: "EmbeddingState", bucket: int, output: _Output) -> None:
         lifecycle = self.evaluation.lifecycle
@@ -242,7 +246,7 @@ class Shard:
             "embeddings": None if self.embeddings is None else self.embeddings.snapshot(),
             "closed_to": self.closed_to,
             "begun": self._begun,
-            "active": sorted(self._active),
+            "active": sorted(bucket for buckets in self._active.values() for bucket in buckets),
             "faults": _faults(self._faults),
             "evaluation": values,
         }
@@ -263,7 +267,7 @@ class Shard:
         shard.changes.restore(own["changes"])
         shard.counters.load(_of(arrays, "counters."))
         shard.closed_to, shard._begun = own["closed_to"], own["begun"]
-        shard._active = set(own["active"])
+        shard._mark(own["active"])
         shard._faults = [ProducerFault(**fault) for fault in own["faults"]]
         shard.evaluation.restore(own["evaluation"], arrays)
         if own["embeddings"] is not None:
