@@ -23,14 +23,16 @@ class Rules:
     """Times in ms.
 
     ``slack`` of the overlap; ``onset``: apart but starting together; ``chain``: how long after the last onset
-    of a member that counts another may still join, and ``span`` how long after the first; ``reopen``: how
-    long a series that returns is the same.
+    of a member that counts another may still join, and ``span`` how long after the first; ``faint``: how
+    long a group none of whose members woke anybody takes others in; ``reopen``: how long a series that
+    returns is the same.
     """
 
     slack: int = 120_000
     onset: int = 300_000
     chain: int = 2_700_000
     span: int = 10_800_000
+    faint: int = 3_600_000
     reopen: int = 1_800_000
 
 
@@ -44,6 +46,7 @@ class Group:
     identities: list[dict[str, str]] = field(default_factory=list)
     latest: int = 0
     wide: bool = False
+    serious: bool = False
 
     def add(self, member: Episode, identity: dict[str, str]) -> None:
         """Take a member in; ``identity`` is its expanded identity."""
@@ -54,6 +57,7 @@ class Group:
         if _counts(member) or not self.latest:
             self.latest = max(self.latest, member.start)
         self.wide = self.wide or self._widened(member)
+        self.serious = self.serious or member.severity != "info"
 
     def _widened(self, member: Episode) -> bool:
         """Whether it is now about more than one place: all of a service, or siblings that share no place."""
@@ -95,6 +99,8 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
         o.fingerprint == member.fingerprint and o.end + rules.reopen >= member.start for o in found.members
     ):
         return 2
+    if not found.serious and member.detected > found.members[0].detected + rules.faint:
+        return 0
     if member.start > min(found.end + rules.slack, found.latest + rules.chain, found.start + rules.span):
         return 0
     tied = [

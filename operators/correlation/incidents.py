@@ -25,6 +25,9 @@ QUIET = 600_000
 #: when each has gone on for this long (ms).
 CORROBORATION, LASTING = 3, 300_000
 
+#: Faint signs that together open an incident, and the score (-log10) of one that opens it alone.
+FEW, STRONG = 4, 10.0
+
 _WORDS = {
     "performance_degradation": "Slow",
     "deployment_failure": "Rollout failing",
@@ -67,7 +70,7 @@ def as_of(group: Group, moment: int, context: Context, incident_id: UUID, versio
         severity=_severity(members, verdict, moment),
         title=f"{_WORDS[verdict.symptom]}: {_where(root)}, {top.signal} {top.statistic}",
         started_at=known.start,
-        detected_at=min(m.detected for m in members),
+        detected_at=_first(opened_at(known), raised) or moment,
         paged_at=raised,
         last_seen_at=min(known.end, moment) if moment < context.now else known.end,
         resolved_at=closed if resolved else None,
@@ -91,10 +94,19 @@ def as_of(group: Group, moment: int, context: Context, incident_id: UUID, versio
     )
 
 
+def opened_at(group: Group) -> int | None:
+    """When a group is an incident: not for one faint sign, but for a few, a strong one, or one that pages."""
+    strong = [m.detected for m in group.members if m.severity != "info" or m.score >= STRONG]
+    few = sorted(m.detected for m in group.members)[FEW - 1 : FEW]
+    return min(strong + few, default=None)
+
+
 def moments(group: Group, context: Context) -> list[int]:
-    """When there is something to tell: its opening, its page if it has one, and now."""
-    opening = min(member.detected for member in group.members)
+    """When there is something to tell: its opening, its page if it has one, and now; else nothing."""
     page = paged_at(group, context.now, context)
+    opening = _first(opened_at(group), page)
+    if opening is None:
+        return []
     return sorted({opening, *(() if page is None else (page,)), context.now})
 
 
@@ -120,6 +132,10 @@ def first_id(group: Group) -> UUID:
 def _onset(members: Sequence[Episode]) -> int:
     """When what carries the incident began; a faint sign before it excuses no change."""
     return min((m.start for m in members if m.severity != "info"), default=min(m.start for m in members))
+
+
+def _first(*times: int | None) -> int | None:
+    return min((time for time in times if time is not None), default=None)
 
 
 def _by(changes: Sequence[Change], moment: int) -> list[Change]:

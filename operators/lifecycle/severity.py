@@ -75,7 +75,8 @@ def _convincing(excess: float, windows: int, momentary: bool) -> bool:
 
 def _embedding_severity(finding: Finding, excess: float, windows: int) -> Severity:
     """What users ask may change, and with it the mix of answers; the answer to the same question may not."""
-    if finding.key.statistic == "mix" or not _convincing(excess, windows + 1, False):
+    lasting = windows >= _WINDOWS and excess >= _AT_ONCE / 2
+    if finding.key.statistic == "mix" or not (lasting or excess >= _AT_ONCE):
         return "info"
     return "critical" if excess >= 8 else "error" if excess >= 4 else "warning"
 

@@ -225,11 +225,15 @@ def test_weak_signals_that_agree_page_when_the_third_has_lasted():
     context = Context(TOPOLOGY, (), T0 + 600 * MINUTE)
     (found,) = group(members, TOPOLOGY)
     assert paged_at(found, context.now, context) == members[2].start + 5 * MINUTE
-    opening, raised, now = moments(found, context)
-    told = [as_of(found, moment, context, first_id(found)) for moment in (opening, raised, now)]
-    assert [t.severity for t in told] == ["info", "warning", "warning"]
-    assert [len(t.event_ids) for t in told] == [1, 3, 3]
-    assert told[0].paged_at is None
+    raised, now = moments(found, context)
+    told = [as_of(found, moment, context, first_id(found)) for moment in (raised, now)]
+    assert [t.severity for t in told] == ["warning", "warning"]
+    assert {(t.detected_at, t.paged_at) for t in told} == {(raised, raised)}
+
+
+def test_one_faint_sign_is_an_event_but_no_incident():
+    (found,) = group([episode(1, TTFT, 0, severity="info")], TOPOLOGY)
+    assert moments(found, Context(TOPOLOGY, (), T0 + 600 * MINUTE)) == []
 
 
 def test_suppressed_members_do_not_page():
