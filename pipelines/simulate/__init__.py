@@ -8,7 +8,7 @@ from pipelines.simulate.labels import Label, read_labels, write_labels
 from pipelines.simulate.timeline import QUIET_S, WARM_UP_S, label, parse_all, schedule
 from pipelines.simulate.traffic import Clock
 from pipelines.simulate.world import build
-from pipelines.simulate.writing import Format, write_records, write_samples
+from pipelines.simulate.writing import Format, clear, write_records, write_samples
 
 __all__ = ["DEMO_SCENARIOS", "Label", "read_labels", "simulate"]
 
@@ -39,7 +39,7 @@ def simulate(
         scenarios: ids, each with options as ``ID[:weak|mid|strong][:duration=SECONDS][:share=S]``, or
             ``all``.
         seed: the same seed gives the same bytes.
-        out: folder that gets ``<topic>/*`` and ``labels.json``.
+        out: folder that gets ``<topic>/*`` and ``labels.json``; an earlier simulation in it is replaced.
         start_ms: start of the timeline, Unix ms.
         format: ``ndjson`` or ``arrow``.
         twin: leave out the faults (and their labels), keep the controls and all else as it is.
@@ -62,6 +62,7 @@ def simulate(
     for episode in episodes:
         world.replay(episode)
     out.mkdir(parents=True, exist_ok=True)
+    clear(out)
     done = 0.4
     for form, table in (
         ("requests", world.requests),

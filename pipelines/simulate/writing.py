@@ -3,6 +3,7 @@
 Field order and types are those of the record structs: a column that a form does not know cannot be written.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,7 @@ Format = Literal["ndjson", "arrow"]
 FILE_ROWS, BATCH_ROWS = 100_000, 1000
 #: Decimals kept of a number, enough for any of the signals.
 _DECIMALS = 6
+_OWN = re.compile(r"\d{5}\.(ndjson|arrows)")
 _PREFIXES = [f"{name[:4]}-" for name in SERVICES]
 
 TOPICS: dict[Form, str] = {
@@ -32,6 +34,14 @@ TOPICS: dict[Form, str] = {
     "metrics": "telemetry.metrics.v1",
     "changes": "changes.v1",
 }
+
+
+def clear(root: Path) -> None:
+    """Remove what an earlier simulation left below ``root``: longer, it would go on where this one ends."""
+    for topic in TOPICS.values():
+        for path in (root / topic).glob("*"):
+            if _OWN.fullmatch(path.name):
+                path.unlink()
 
 
 def write_samples(root: Path, form: Form, table: Table, words: Words, form_at: Format) -> int:

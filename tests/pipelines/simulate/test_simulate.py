@@ -33,6 +33,17 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_folder_is_simulated_into_anew(tmp_path: Path) -> None:
+    short = {"warm_up_s": 600.0, "quiet_s": 60.0}
+    simulate(["N1:duration=300"], 5, tmp_path / "new", **short)
+    simulate(["N1:duration=300"], 6, tmp_path / "again", format="arrow", **short)
+    (tmp_path / "again" / "telemetry.gpu.v1" / "00007.ndjson").write_text("{}\n")
+    (tmp_path / "again" / "changes.v1" / "mine.ndjson").write_text("")
+    simulate(["N1:duration=300"], 5, tmp_path / "again", **short)
+    (tmp_path / "again" / "changes.v1" / "mine.ndjson").unlink()
+    assert digests(tmp_path / "again") == digests(tmp_path / "new")
+
+
 def digests(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
