@@ -28,6 +28,7 @@ _ATTEMPTS = 6
 #: replica that is read-only or unsure. The insert is tried again under its token, so that it counts once.
 _TRANSIENT = {159, 202, 203, 209, 210, 225, 241, 242, 252, 285, 319, 425, 999}
 _ENUM = re.compile(r"(?:Nullable\()?Enum8\((.*?)\)+")
+_DATETIME = re.compile(r"(?:Nullable\()?DateTime(?:\('[^']*'\))?\)?")
 _ENUM_ITEM = re.compile(r"'((?:[^'\\]|\\.)*)' = (-?\d+)")
 T = TypeVar("T")
 
@@ -129,7 +130,7 @@ class Store:
         parameters: Mapping[str, Any] | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> pa.Table:
-        """Run a query; enums come as strings, UUIDs as Arrow's extension type.
+        """Run a query; enums come as strings, UUIDs as Arrow's extension type, times as timestamps.
 
         Args:
             sql: one statement that returns rows.
@@ -147,8 +148,8 @@ class Store:
                 sql, parameters=bound or None, settings=dict(settings or {}), use_strings=True
             ),
         )
-        if any(pa.types.is_int8(field.type) for field in table.schema):
-            table = self._name_enums(sql, bound, table)
+        if any(pa.types.is_int8(field.type) or pa.types.is_uint32(field.type) for field in table.schema):
+            table = self._typed(sql, bound, table)
         return table
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:
@@ -201,20 +202,23 @@ class Store:
         if self.query(exists, {"name": self.database})[0][0].as_py():
             self._client.database = self.database
 
-    def _name_enums(self, sql: str, parameters: dict[str, Any], table: pa.Table) -> pa.Table:
-        # Arrow output has enums as their numbers: ask for the types, and give them their names back
+    def _typed(self, sql: str, parameters: dict[str, Any], table: pa.Table) -> pa.Table:
+        # Arrow output has enums and DateTime as plain numbers: ask for the types, and give those back
         try:
             described = self._client.query(
                 f"DESCRIBE TABLE (\n{sql}\n)", parameters=parameters or None
             ).result_rows
         except ClickHouseError:
-            return table  # SHOW and the like have no enums
-        for place, row in enumerate(described):
-            match = _ENUM.fullmatch(row[1])
-            if match and place < table.num_columns and pa.types.is_int8(table.schema.field(place).type):
-                names = {int(number): name for name, number in _ENUM_ITEM.findall(match.group(1))}
+            return table  # SHOW and the like have neither
+        for place, (name, kind, *_) in enumerate(described[: table.num_columns]):
+            found = table.schema.field(place).type
+            if pa.types.is_int8(found) and (match := _ENUM.fullmatch(kind)):
+                names = {int(number): word for word, number in _ENUM_ITEM.findall(match.group(1))}
                 values = [None if v is None else names[v] for v in table.column(place).to_pylist()]
-                table = table.set_column(place, row[0], pa.array(values, pa.utf8()))
+                table = table.set_column(place, name, pa.array(values, pa.utf8()))
+            elif pa.types.is_uint32(found) and _DATETIME.fullmatch(kind):
+                seconds = table.column(place).cast(pa.int64()).cast(pa.timestamp("s", "UTC"))
+                table = table.set_column(place, name, seconds)
         return table
 
     def _call(self, what: str, call: Callable[[], T]) -> T:

@@ -70,7 +70,8 @@ def render(answer: pa.Table, format: Literal["json", "csv"]) -> str:
 
 
 def _table(answer: pa.Table) -> Table:
-    table = Table(caption=f"{answer.num_rows:,} rows", caption_justify="left")
+    rows = "1 row" if answer.num_rows == 1 else f"{answer.num_rows:,} rows"
+    table = Table(caption=rows, caption_justify="left")
     for field in answer.schema:
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
         table.add_column(field.name, justify="right" if number else "left", overflow="fold")

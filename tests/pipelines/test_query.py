@@ -16,7 +16,8 @@ from tests.outputs import event
 
 EVERY_TYPE = """
 SELECT
-    toDateTime64('2026-01-05 09:30:12.481', 3, 'UTC') AS at, toDate('2026-01-05') AS day,
+    toDateTime64('2026-01-05 09:30:12.481', 3, 'UTC') AS at, toStartOfMinute(at) AS minute,
+    toDate('2026-01-05') AS day,
     toUUID('00000000-0000-0000-0000-000000000007') AS id, map('a', 1, 'b', 2) AS tags, ['x', 'y'] AS list,
     nan AS not_finite, 0.1 AS ratio, NULL AS absent, 'é' AS word, true AS flag, (1, 'z') AS pair,
     toUInt64(18446744073709551615) AS big, toDecimal64('1.50', 2) AS money, toFixedString('ab', 2) AS fixed,
@@ -35,6 +36,7 @@ def test_json_has_every_type_as_json_knows_it(store: Store) -> None:
     (row,) = json.loads(render(read(store, EVERY_TYPE), "json"))
     assert row == {
         "at": "2026-01-05T09:30:12.481Z",
+        "minute": "2026-01-05T09:30:00Z",
         "day": "2026-01-05",
         "id": "00000000-0000-0000-0000-000000000007",
         "tags": {"a": 1, "b": 2},
@@ -79,7 +81,7 @@ def test_the_table_shows_its_cells(store: Store, capsys: pytest.CaptureFixture[s
         "warning",
         "2026-01-05T00:00:00.000Z",
         "1e-06",
-        "1 rows",
+        "1 row ",
     ):
         assert cell in shown
 
