@@ -5,6 +5,7 @@ decided where every record's is, when it is read.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -156,6 +157,10 @@ def _mapped(text: str, fields: dict[str, Column], topic: str, file: Path, header
 
 def _set(text: str, fields: dict[str, Column], topic: str) -> _Filling:
     field, value = _field(text, "--set", fields, topic)
+    if field.choices and value not in field.choices:
+        raise UsageError(f"--set {text}: {field.name} is {_expected(field)}")
+    if unknown := re.search(r"\{(?!row\})\w*\}", value):
+        raise UsageError(f"--set {text}: only {{row}} is filled in, not {unknown[0]}")
     return _Filling(field, None, 1.0, value)
 
 

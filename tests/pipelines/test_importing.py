@@ -65,6 +65,16 @@ def test_times_in_their_many_spellings(tmp_path, written, factor, unix_ms):
     assert [row["event_time"] for row in rows(tmp_path)] == [unix_ms]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("status=fine", "status is one of cancelled, error, ok"), ("request_id=x-{rowe}", r"only \{row\}")],
+)
+def test_a_constant_that_no_reader_would_take_is_said_at_once(tmp_path, wrong, says):
+    kept = [each for each in SETS if not each.startswith(wrong.partition("=")[0])]
+    with pytest.raises(UsageError, match=says):
+        imported(tmp_path, TRACE, sets=[*kept, wrong])
+
+
 def test_files_of_the_same_hours_are_partitions_side_by_side(tmp_path):
     imported(tmp_path, TRACE, name="code")
     imported(tmp_path, TRACE, name="conv")
