@@ -43,7 +43,7 @@ def simulate(
     show(
         {"out": str(out), "labels": len(labels)},
         json,
-        f"{out}: {len(labels)} labels in {out / 'labels.json'}",
+        f"{out}: {len(labels)} label{'' if len(labels) == 1 else 's'} in {out / 'labels.json'}",
     )
 
 
@@ -133,12 +133,12 @@ def evaluate(
 ) -> None:
     """The incident benchmark: labelled timelines through the whole pipeline, scored by incident."""
     from pipelines.evaluate import evaluate
+    from pipelines.evaluate.view import show as show_summary
     from pipelines.progress import bar
 
     with bar() as tell:
         result = evaluate(scenarios.split(","), seeds, json, tell, config=config, keep=keep)
-    width = max(map(len, result["summary"]))
-    print("\n".join(f"{name:<{width}}  {value}" for name, value in result["summary"].items()))
+    show_summary(result["summary"])
 
 
 def register(app: typer.Typer) -> None:
