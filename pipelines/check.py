@@ -17,5 +17,6 @@ def command(path: Path | None, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"file": str(path) if path else None, "config_hash": hash_, "config": tree}))
         return
-    print(f"{path or 'defaults'}: right; config_hash {hash_} (over the settings that can change an event)\n")
-    print(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True), end="")
+    print(f"# {path or 'defaults'}: right; config_hash {hash_} (over the settings that can change an event)")
+    settings = tree.pop("settings")  # in a file they stand at the top level: what is shown is a config too
+    print(yaml.safe_dump(tree | settings, sort_keys=False, allow_unicode=True), end="")

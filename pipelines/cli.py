@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong use or wrong config.
 """
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -194,6 +195,8 @@ app.add_typer(topics, name="topics")
 
 def main() -> None:
     """Entry point: what goes wrong is one line on the error stream that says why."""
+    for library in ("kafka", "clickhouse_connect", "urllib3"):  # a dozen lines for what we say in one
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         app()
     except UsageError as problem:

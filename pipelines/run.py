@@ -95,7 +95,9 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Any]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    console = Console(stderr=True)
+    quiet = quiet or not console.is_terminal  # into a file or a pipe it would leave blank lines
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task("reading")
 
         def tell(time_ms: int | None) -> None:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from operators.store_errors import SinkError
 from schemas.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, TopicSpec
 
+#: How long a broker may take to answer at all.
+_BOOTSTRAP_MS = 10_000
+
 
 class TopicRow(NamedTuple):
     """One topic as declared."""
@@ -113,10 +116,11 @@ def _admin(bootstrap: str, config: Mapping[str, Any] | None) -> Iterator[Any]:
     from kafka.errors import KafkaError
 
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **dict(config or {}))
+        options = {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | dict(config or {})
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **options)
         try:
             yield admin
         finally:
             admin.close()
     except KafkaError as error:
-        raise SinkError(f"kafka://{bootstrap}: {type(error).__name__} {error}".strip()) from error
+        raise SinkError(f"kafka://{bootstrap}: {error}") from error

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -93,8 +94,14 @@ def partitions(root: Path) -> list[FilePartition]:
     if skipped:
         names = ", ".join(str(path.relative_to(root)) for path in skipped[:8])
         more = f" and {len(skipped) - 8} more" if len(skipped) > 8 else ""
-        _log.warning("skipped in %s, no topic and no record file: %s%s", root, names, more)
+        _warn_once(f"skipped in {root}, no topic and no record file: {names}{more}")
     return found
+
+
+@cache
+def _warn_once(message: str) -> None:
+    # a folder is looked at by several readers, and again while it is followed
+    _log.warning("%s", message)
 
 
 def _number(name: str) -> bool:

@@ -122,6 +122,9 @@ def test_check_shows_what_a_config_comes_to(driftline: Call, tmp_path: Path) -> 
     (tmp_path / "c.yaml").write_text("windows: {lateness: 45s}\n")
     answer = driftline("check", "--json", "c.yaml")
     assert json.loads(answer.out)["config"]["settings"]["windows"]["lateness_s"] == 45
+    shown = driftline("check", "c.yaml").out
+    (tmp_path / "again.yaml").write_text(shown)
+    assert driftline("check", "again.yaml").out.splitlines()[1:] == shown.splitlines()[1:]
     (tmp_path / "c.yaml").write_text("windows: {latenes: 45s}\n")
     answer = driftline("check", "c.yaml")
     assert (answer.code, "did you mean 'lateness'" in answer.err) == (2, True)
