@@ -1,18 +1,23 @@
-"""``make bench``: run the benchmarks named (default: the quick ones), print tables, write JSON to build/bench.
+"""``make bench``: run the benchmarks named (default: the quick ones), print tables, write JSON.
 
-``python -m benchmarks --list`` names them. Those that take long or need data of one's own are run by name:
-``python -m benchmarks detection.labelled --data DIR``.
+``python -m benchmarks --list`` names them. Some take long, or need data of one's own, and run by name
+alone: ``python -m benchmarks detection.labelled --data DIR``. ``--docs`` makes docs/benchmark.md of what was
+measured.
 """
 
 import argparse
 import importlib
+import inspect
 import json
+import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+
+from benchmarks.tables import markdown, tables
 
 #: Module under `benchmarks` → whether ``make bench`` runs it unasked.
 BENCHMARKS: dict[str, bool] = {
@@ -20,44 +25,45 @@ BENCHMARKS: dict[str, bool] = {
     "fold": True,
     "state": True,
     "pipeline": True,
-    "beam_zscore": True,
+    "embedding.speed": True,
+    "embedding.power": False,
+    "detection.cost": True,
+    "detection.delay": False,
+    "detection.false_alarms": False,
+    "detection.fleet": False,
+    "detection.labelled": False,
+    "detection.real_noise": False,
 }
 OUT = Path("build/bench")
+DOCS = Path("docs/benchmark.md")
 
 
-def show(console: Console, name: str, result: dict[str, object]) -> None:
-    """One table a benchmark: a row a figure; lists of rows become tables of their own."""
-    figures = Table("figure", "value", title=name)
-    for key, value in result.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            rows = Table(*value[0], title=f"{name}: {key}")
-            for row in value:
-                rows.add_row(*(_text(row.get(column)) for column in value[0]))
-            console.print(rows)
-        elif isinstance(value, dict):
-            for inner, number in value.items():
-                figures.add_row(f"{key} {inner}", _text(number))
-        else:
-            figures.add_row(key, _text(value))
-    if figures.row_count:
-        console.print(figures)
-
-
-def _text(value: object) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+def measure(name: str, data: Path | None) -> dict[str, Any]:
+    """Run one benchmark; its figures, with how long it took and on what."""
+    module = importlib.import_module(f"benchmarks.{name}")
+    start = time.perf_counter()
+    wants_data = "folder" in inspect.signature(module.run).parameters
+    result = dict(module.run(folder=data) if wants_data else module.run())
+    result["took_s"] = round(time.perf_counter() - start, 1)
+    result["command"] = f"python -m benchmarks {name}" + (" --data DIR" if wants_data else "")
+    result["python"] = platform.python_version()
+    return result
 
 
 def main() -> int:
     """Run and print; 2 when a name is unknown."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument(
-        "--data", type=Path, default=None, help="folder of public data, for those that use it"
-    )
+    parser.add_argument("--list", action="store_true", help="name the benchmarks")
+    parser.add_argument("--docs", action="store_true", help=f"write {DOCS} from {OUT}, run nothing")
+    parser.add_argument("--data", type=Path, default=None, help="folder of data, for those that need it")
     chosen = parser.parse_args()
     if chosen.list:
         print("\n".join(f"{name}{'' if quick else '   (by name)'}" for name, quick in BENCHMARKS.items()))
+        return 0
+    if chosen.docs:
+        results = {p.stem: json.loads(p.read_text()) for p in sorted(OUT.glob("*.json"))}
+        DOCS.write_text(markdown(results))
         return 0
     unknown = [name for name in chosen.names if name not in BENCHMARKS]
     if unknown:
@@ -66,13 +72,10 @@ def main() -> int:
     console = Console(width=140)
     OUT.mkdir(parents=True, exist_ok=True)
     for name in chosen.names or [name for name, quick in BENCHMARKS.items() if quick]:
-        module = importlib.import_module(f"benchmarks.{name}")
-        start = time.perf_counter()
-        with_data = {"data": chosen.data} if chosen.data and "data" in module.run.__annotations__ else {}
-        result = module.run(**with_data)
-        result["took_s"] = round(time.perf_counter() - start, 1)
+        result = measure(name, chosen.data)
         (OUT / f"{name}.json").write_text(json.dumps(result, indent=1, default=float))
-        show(console, name, result)
+        for table in tables(name, result):
+            console.print(table)
     return 0
 
 
