@@ -38,6 +38,7 @@ class Windows:
     expected: Floats
 
 
+@torch.inference_mode()
 def fold(spec: Spec, sketches: Floats, vectors: npt.NDArray[np.floating], targets: Ints) -> None:
     """Add vectors [rows, dim] to sketches [series, width] in place; targets [slices, rows], -1 for none."""
     own = torch.from_numpy(sketches)
@@ -49,6 +50,7 @@ def fold(spec: Spec, sketches: Floats, vectors: npt.NDArray[np.floating], target
         own.copy_(there)
 
 
+@torch.inference_mode()
 def build(spec: Spec, buckets: Floats) -> list[Model]:
     """Models of series from their reference buckets, [series, buckets, width], in one batch."""
     there = torch.from_numpy(buckets).to(spec.device)
@@ -58,6 +60,7 @@ def build(spec: Spec, buckets: Floats) -> list[Model]:
     return [Model(*each) for each in zip(model, effective.tolist(), null, strict=True)]
 
 
+@torch.inference_mode()
 def score(spec: Spec, models: Floats, windows: Floats) -> Windows:
     """Windows [series, width] against their series' models [series, parameters], in one batch."""
     there = torch.from_numpy(models).to(spec.device)

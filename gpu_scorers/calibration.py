@@ -25,11 +25,13 @@ PRIOR_VALUES = 60
 _WIDER = 0.4
 _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
+#: Scorers of each family.
+_MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
 
 
 @dataclass(frozen=True)
-class _Curve:
-    """Null distribution of z = -ln p of one scorer or family."""
+class _Curves:
+    """Null distributions of z = -ln p of several scorers or families, one a row."""
 
     sorted: Tensor
     start: Tensor
@@ -37,19 +39,21 @@ class _Curve:
     excess: Tensor
 
     @classmethod
-    def fit(cls, z: Tensor, scale: float) -> "_Curve":
+    def fit(cls, z: Tensor, scale: float) -> "_Curves":
+        """From null values, f64 [curves, values]."""
         prior = -scale * torch.log((torch.arange(PRIOR_VALUES).double() + 0.5) / PRIOR_VALUES)
-        every = torch.cat([z.cpu(), prior]).sort().values
-        count = max(int(len(every) * _TAIL), 3)
-        start = every[-count - 1]
-        beyond = every[-count:] - start
-        excess = (_TAIL_WEIGHT * scale + beyond.sum()) / (_TAIL_WEIGHT + count)
-        return cls(every, start, count / len(every), excess.clamp_min(1.0))
+        every = torch.cat([z, prior.expand(len(z), -1)], 1).sort(1).values
+        count = max(int(every.shape[1] * _TAIL), 3)
+        start = every[:, -count - 1, None]
+        beyond = every[:, -count:] - start
+        excess = (_TAIL_WEIGHT * scale + beyond.sum(1, keepdim=True)) / (_TAIL_WEIGHT + count)
+        return cls(every, start, count / every.shape[1], excess.clamp_min(1.0))
 
     def __call__(self, z: Tensor) -> Tensor:
-        z = z.cpu()
-        rank = (len(self.sorted) - torch.searchsorted(self.sorted, z.contiguous())).double() + 0.5
-        body = (rank / (len(self.sorted) + 0.5)).clamp(self.mass, 1.0)
+        """P-values of f64 [curves, values]."""
+        size = self.sorted.shape[1]
+        rank = (size - torch.searchsorted(self.sorted, z.contiguous())).double() + 0.5
+        body = (rank / (size + 0.5)).clamp(self.mass, 1.0)
         tail = self.mass * torch.exp(-(z - self.start).clamp_min(0) / self.excess)
         return torch.where(z > self.start, tail, body).clamp(SMALLEST, 1.0)
 
@@ -86,30 +90,23 @@ class Calibration:
         if null is None:
             null = torch.empty(0, len(SCORERS), dtype=torch.float64)
         self.values = len(null)
-        z = -null.cpu().clamp(SMALLEST, 1.0).log()
+        z = -null.cpu().clamp(SMALLEST, 1.0).log().T
         runs = 0.5 / max(effective, 1e-4) + 0.5
         scale = 1.05 + _WIDER * max(math.log10(runs), 0.0)
-        self._scorers = [_Curve.fit(z[:, i], scale) for i in range(len(SCORERS))]
-        calibrated = self._each(z)
-        self._members = [[i for i, s in enumerate(SCORERS) if s.family == family] for family in FAMILIES]
-        self._families = [
-            _Curve.fit(-cauchy(calibrated[:, members]).log(), 1.1) if len(members) > 1 else None
-            for members in self._members
-        ]
+        self._scorers = _Curves.fit(z, scale)
+        self._families = _Curves.fit(_together(self._scorers(z)), 1.1)
 
+    @torch.inference_mode()
     def __call__(self, p: Tensor) -> Verdict:
         """Calibrate parametric p-values, f64 [series, scorers]."""
-        each = self._each(-p.clamp(SMALLEST, 1.0).log())
+        each = self._scorers(-p.cpu().clamp(SMALLEST, 1.0).log().T)
+        together = iter(self._families(_together(each)))
         families, leading = [], []
-        for members, curve in zip(self._members, self._families, strict=True):
-            own = each[:, members]
-            families.append(own[:, 0] if curve is None else curve(-cauchy(own).log()))
-            leading.append(torch.tensor(members)[own.argmin(1)])
-        return Verdict(torch.stack(families, 1), torch.stack(leading, 1), each)
-
-    def _each(self, z: Tensor) -> Tensor:
-        columns = [curve(z[:, i]) for i, curve in enumerate(self._scorers)]
-        return torch.stack(columns, 1)
+        for members in _MEMBERS:
+            own = each[members]
+            families.append(own[0] if len(members) == 1 else next(together))
+            leading.append(torch.tensor(members)[own.argmin(0)])
+        return Verdict(torch.stack(families, 1), torch.stack(leading, 1), each.T)
 
     def families(self, p: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """`__call__` for numpy: calibrated p-values and leading scorers, [series, families] each."""
@@ -125,3 +122,8 @@ class Calibration:
     def pooled(cls, null: Sequence[npt.NDArray[np.float64]], effective: float) -> "Calibration":
         """From held-out values of several series, [buckets, scorers] each, and their usual ``effective``."""
         return cls(torch.from_numpy(np.concatenate(null)), effective) if null else cls()
+
+
+def _together(each: Tensor) -> Tensor:
+    """-ln of the combined p-values of every family of several scorers; f64 [scorers, n] to [families, n]."""
+    return torch.stack([-cauchy(each[members], 0).log() for members in _MEMBERS if len(members) > 1])
