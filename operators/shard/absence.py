@@ -26,11 +26,13 @@ _LONGER = 2.5
 #: Silences beyond this are of a series too sparse to be missed (s).
 _LIMIT_S = 3600.0
 #: Windows seen before a series is known; windows after which a harmless or harmful silence is taken for good.
-_KNOWN, _GONE, _GIVEN_UP = 10, 30, 1440
+_KNOWN, _GONE, _GIVEN_UP = 20, 30, 1440
 #: Windows for which a series that is back is said to be well.
 _CALM = 120
 #: Standard deviations by which a parent must have lost what a silent part of it carried.
 _SIGNIFICANT = 3.0
+#: Share of its samples that a parent must go on with, for what it lost to be a part of it.
+_ALIVE = 0.2
 #: Windows over which the learnt rate forgets.
 _MEMORY = 30.0
 #: Windows of samples kept, to compare before with after.
@@ -108,7 +110,7 @@ class Absence:
         cost = self.rate * gap * self.window_s
         dense = self.rate * _LIMIT_S >= _COST
         known = (self.seen >= _KNOWN) & dense
-        missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & (gap >= 2) & (gap > _LONGER * self.gap)
+        missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & (gap >= 3) & (gap > _LONGER * self.gap)
         return missing | self.gone
 
     def findings(self, catalogue: Catalogue) -> tuple[list[Finding], list[Base]]:
@@ -209,13 +211,15 @@ class Absence:
         if ready >= 0 and self.short[ready] * self.window_s > _SHORT_S:
             return "error", "deployment_failure"
         carries = base.topic in _CARRIES and base.signal in _SPOKESMEN
-        if not carries or self._scaled_in(catalogue, base, gap):
+        if not carries or self._scaled_in(catalogue, base, gap) or self._rolled_out(catalogue, base, gap):
             return "info", "telemetry_fault"
         width = min(gap, _RING // 2)
         for parent in _parents(catalogue, base):
             after, before = self._sum(parent, 0, width), self._sum(parent, width, width)
             lost, carried = before - after, float(self.rate[place]) * width * self.window_s
-            if lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
+            # a parent that is silent itself has no part that is missing: it answers for itself
+            alive = after >= _ALIVE * before
+            if alive and lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
                 return "warning", "telemetry_fault"
             break
         return "info", "telemetry_fault"
@@ -229,6 +233,22 @@ class Absence:
             if dict(catalogue.bases[place].slice).get("service") == service
         ]
         return any(self.window - self.fell[place] <= gap + _SCALING for place in asked)
+
+    def _rolled_out(self, catalogue: Catalogue, base: Base, gap: int) -> bool:
+        """Whether another version of the service speaks in the same place now, and spoke little before."""
+        place = _unversioned(base)
+        others = [
+            other
+            for other, its in enumerate(catalogue.bases)
+            if its.signal == base.signal and its.slice != base.slice and _unversioned(its) == place
+        ]
+        width = min(gap, _RING // 2)
+        return any(
+            self.last[other] >= self.window - 1
+            and self._sum(other, 0, width) > self._sum(other, width, width)
+            for other in others
+            if dict(catalogue.bases[other].slice).keys() == dict(base.slice).keys()
+        )
 
     def _sum(self, place: int, skip: int, width: int) -> float:
         """Samples of a base over ``width`` windows, ``skip`` windows ago."""
@@ -291,6 +311,10 @@ class Absence:
         self.window = window
         for name, array in arrays.items():
             setattr(self, name, array)
+
+
+def _unversioned(base: Base) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    return base.topic, base.attribute, tuple(pair for pair in base.slice if pair[0] != "service_version")
 
 
 def _rank(base: Base) -> tuple[int, Base]:
