@@ -37,6 +37,18 @@ def _ratio(rng: Rng, shape: tuple[int, int], p: float) -> tuple[Values, Values]:
     return rng.binomial(trials.astype(int), p).astype(float), trials
 
 
+def _wandering_ratio(rng: Rng, shape: tuple[int, int]) -> tuple[Values, Values]:
+    """One in a hundred that wanders by a factor of two, over about a hundred buckets."""
+    trials = rng.integers(50, 500, shape)
+    return rng.binomial(trials, 0.01 * np.exp(0.35 * _ar(rng, shape, 0.99))).astype(float), trials * 1.0
+
+
+def _bursts(rng: Rng, shape: tuple[int, int]) -> tuple[Values, Values]:
+    """Hits that come five at once, one in a thousand trials."""
+    trials = rng.integers(50, 500, shape)
+    return 5.0 * rng.binomial(trials, 0.0002), trials * 1.0
+
+
 def _wander(rng: Rng, shape: tuple[int, int]) -> Values:
     slow = np.cumsum(rng.normal(size=shape), 0) * 0.02
     return slow + rng.normal(size=shape)
@@ -95,6 +107,8 @@ STREAMS: dict[str, Stream] = {
     "ratio 0.001, trials": lambda rng, shape: _ratio(rng, shape, 0.001),
     "ratio 0.05, value": lambda rng, shape: np.divide(*_ratio(rng, shape, 0.05)),
     "ratio 0.05, trials": lambda rng, shape: _ratio(rng, shape, 0.05),
+    "ratio 0.01, wandering": _wandering_ratio,
+    "ratio 0.001, bursts of 5": _bursts,
     "wander": _wander,
     "random walk": lambda rng, shape: np.cumsum(rng.normal(size=shape), 0),
     "noise-free day": lambda rng, shape: 50 + 20 * np.sin(2 * np.pi * _phase(shape, rng)),

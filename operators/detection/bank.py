@@ -129,7 +129,7 @@ class Bank:
         young = n < WARM_UP
         active = given & ~young
         value = self._working(state, window, given, time_s)
-        lately = _within(state["recent"], value) & (state["event_quiet"] >= APART)
+        lately = _within(state["recent"], value - state["origin"]) & (state["event_quiet"] >= APART)
         self._remember(state, value, window.resolution, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
@@ -139,12 +139,12 @@ class Bank:
         if coarse.any():
             spread = raw + np.where(coarse, state["least_move"], 0.0) * transform.noise(state, time_s)
         y = np.where(active, transform.forward(spread, state["root"]), state["level"])
-        seen, features = baseline.predict(state, value, y, active, at, motion)
+        counts = (window.hits, window.samples)
+        seen, features = baseline.predict(state, value, y, active, at, motion, counts)
         statistic = self._panel.observe(state, seen)
         fit = self._panel.tails.fit(state)
         rates = self._panel.rates(state, seen, fit, statistic, lately, self._day)
-        lead = rates.argmin(0)
-        rate = _bounded(np.minimum(rates[lead, np.arange(len(lead))], 1.0), n, window.samples)
+        lead, rate = self._least(rates, n, window.samples)
         raw_rate = np.where(active, rate, 1.0)
         rate = records.bounded(state, raw_rate, active)
         alarm = self._budget.decide(state, rate, active)
@@ -152,6 +152,19 @@ class Bank:
         self._learn(state, seen, features, at, fit, statistic, raw_rate)
         self._learn_trials(state, window, np.where(young, given, seen.learn))
         return verdicts
+
+    def _least(self, rates: Floats, n: Floats, samples: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """The leading channel of each row and its rate, no claim of which is beyond the history."""
+        fitted, counted = rates[: self._panel.counted], rates[self._panel.counted :]
+        lead = fitted.argmin(0)
+        places = np.arange(len(lead))
+        rate = _bounded(np.minimum(fitted[lead, places], 1.0), n, samples)
+        if counted.size:
+            other = counted.argmin(0)
+            less = counted[other, places] < rate
+            lead = np.where(less, other + self._panel.counted, lead)
+            rate = np.where(less, counted[other, places], rate)
+        return lead, rate
 
     def _working(
         self, state: Rows, window: WindowValues, given: NDArray[np.bool_], time_s: float | Floats
@@ -176,12 +189,14 @@ class Bank:
         """Count the window; start rows whose warm-up it ends."""
         n = state["n"]
         some = np.flatnonzero(given)
-        state["recent"][n[some].astype(np.int64) % WARM_UP, some] = value[some]
+        np.copyto(state["origin"], value, where=given & (n == 0))
+        place = n[some].astype(np.int64) % WARM_UP
+        state["recent"][place, some] = value[some] - state["origin"][some]
         n += given
         np.maximum(state["floor"], resolution * state["unit"] * 0.29, out=state["floor"])
         ready = np.flatnonzero(given & (n == WARM_UP))
         if ready.size:
-            transform.choose(state, ready)
+            transform.choose(state, ready, baseline.recent(state, ready))
             self._restart(state, ready)
             state["season_unit"][ready] = np.sqrt(state["var"][ready])
             state["anchor"][ready] = state["level"][ready]
@@ -189,10 +204,8 @@ class Bank:
     def _restart(self, state: Rows, rows: NDArray[np.int64]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            ring = state["recent"][:, rows]
-            state["recent"][:, rows] = transform.forward(ring, state["root"][rows])
-            scale = baseline.restart(state, rows)
-            state["recent"][:, rows] = ring
+            ring = transform.forward(baseline.recent(state, rows), state["root"][rows])
+            scale = baseline.restart(state, rows, ring)
         self._panel.start(state, rows, scale)
 
     def _learn(
@@ -206,7 +219,10 @@ class Bank:
         rate: Floats,
     ) -> None:
         active, frozen, calm = seen.active, state["frozen"], state["calm"]
-        calm[...] = np.where(seen.scratch.get("fast", np.abs(seen.z)) < 1.2, calm + active, 0)
+        quiet = seen.scratch.get("fast", np.abs(seen.z)) < 1.2
+        if "busy" in seen.scratch:
+            quiet &= seen.scratch["busy"] == 0
+        calm[...] = np.where(quiet, calm + active, 0)
         over = np.flatnonzero((calm >= 8) & (frozen > 0))
         if over.size:
             self._panel.settle(state, over)
@@ -248,10 +264,8 @@ class Bank:
         band = [seen.predicted, seen.predicted - half, seen.predicted + half]
         scale = [transform.backward(line, root) / state["unit"] for line in band]
         if of.any():
-            scale = [
-                np.where(of, trials.ratio(state, x, window.samples), y)
-                for x, y in zip(band, scale, strict=True)
-            ]
+            ratios = trials.band(state, band, window.samples)
+            scale = [np.where(of, x, y) for x, y in zip(ratios, scale, strict=True)]
         reach = n * allowed
         side = self._panel.sides[lead]
         return Verdicts(
@@ -273,7 +287,7 @@ class Bank:
 
 def _within(ring: Floats, value: Floats) -> NDArray[np.bool_]:
     """Where a value lies among those of the last windows: no spike, whatever had been predicted."""
-    low, high = np.fmin.reduce(ring), np.fmax.reduce(ring)
+    low, high, value = np.fmin.reduce(ring), np.fmax.reduce(ring), value.astype("f4")
     margin = 0.1 * (high - low)
     inside: NDArray[np.bool_] = (value >= low - margin) & (value <= high + margin)
     return inside

@@ -42,9 +42,10 @@ STILL = 0.65
 #: ``var``, ``wide_var``: of residuals, clipped at 3 and 8 deviations; ``plain_var``: of values about the
 #: level; ``n``: windows seen; ``age``: windows learnt since the start or the last accepted change; ``seen``:
 #: the same, fading; ``floor``: least residual scale, from rounding; ``recent``: ring of the last windows, for
-#: restarts.
+#: restarts, about ``origin``, the first value.
 FIELDS = (
-    Field("recent", WARM_UP, "f8", np.nan),
+    Field("recent", WARM_UP, "f4", np.nan),
+    Field("origin", None, "f8", np.nan),
     Field("n"),
     Field("age"),
     Field("seen"),
@@ -65,13 +66,23 @@ FIELDS = (
 )
 
 
-def restart(state: Rows, rows: NDArray[np.int64]) -> Floats:
-    """Take level and scale of ``rows`` (indices into the block) from the ring of recent windows.
+def recent(state: Rows, rows: NDArray[np.int64]) -> Floats:
+    """The values of the last windows of ``rows``, [WARM_UP, len(rows)], NaN where there are fewer."""
+    values: Floats = state["recent"][:, rows].astype("f8") + state["origin"][rows]
+    return values
+
+
+def restart(state: Rows, rows: NDArray[np.int64], ring: Floats) -> Floats:
+    """Take level and scale of ``rows`` (indices into the block) from their last windows.
+
+    Args:
+        state: the rows' state.
+        rows: which of them.
+        ring: their last windows on the working scale, [WARM_UP, len(rows)].
 
     Returns:
         The residual scales, [len(rows)].
     """
-    ring = state["recent"][:, rows]
     middle = np.nanmedian(ring, axis=0)
     mad = 1.4826 * np.nanmedian(np.abs(ring - middle), axis=0)
     clipped = np.nanstd(np.clip(ring, middle - 3 * mad, middle + 3 * mad), axis=0)
@@ -93,9 +104,18 @@ def restart(state: Rows, rows: NDArray[np.int64]) -> Floats:
 
 
 def predict(
-    state: Rows, value: Floats, y: Floats, active: NDArray[np.bool_], at: Season, motion: Motion
+    state: Rows,
+    value: Floats,
+    y: Floats,
+    active: NDArray[np.bool_],
+    at: Season,
+    motion: Motion,
+    counts: tuple[Floats, Floats],
 ) -> tuple[Window, Floats]:
-    """Residuals of the working values ``y`` [n], and the features they were predicted from."""
+    """Residuals of the working values ``y`` [n], and the features they were predicted from.
+
+    ``motion``: what `granularity.watch` gave; ``counts``: hits and trials, NaN where they are not known.
+    """
     level = state["level"]
     base = _scale(state)
     features = np.stack(
@@ -123,6 +143,8 @@ def predict(
         clipped=np.minimum(np.maximum(z, -CLIP), CLIP),
         deviation=np.where(active, y - level - at.expected, 0.0),
         learn=np.zeros_like(z),
+        hits=counts[0],
+        trials=counts[1],
     )
     return window, features
 

@@ -20,7 +20,7 @@ class Panel:
     """Detectors of a bank: those by default, and for some signals others (``per_signal``).
 
     Channels whose tails are learnt come first, then those of detectors that give event rates themselves.
-    ``leads``, ``sides``: detector index and direction of each channel.
+    ``leads``, ``sides``: detector and direction of each channel; those from ``counted`` on come of counts.
 
     Raises:
         ValueError: when the settings name a detector that is not in the registry.
@@ -35,11 +35,12 @@ class Panel:
         self.ids = wanted
         detectors = [REGISTRY[name]() for name in wanted]
         self._tailed = [d for d in detectors if not d.rates]
-        self._rated = [d for d in detectors if d.rates]
+        self._rated = sorted((d for d in detectors if d.rates), key=lambda d: d.counted)
         self._detectors: list[Detector] = [*self._tailed, *self._rated]
         channels = [(c, d) for d in self._detectors for c in d.channels]
         self.leads = np.array([wanted.index(d.id) for _, d in channels], np.int16)
         self.sides = np.array([c.direction for c, _ in channels], np.int8)
+        self.counted = sum(not d.counted for _, d in channels)
         tailed = [c for d in self._tailed for c in d.channels]
         self.tails = Tails(tailed)
         self._after = np.array([[c.after] for c in tailed], "f4")

@@ -20,7 +20,7 @@ _EVENT = 1e-3
 _GAP = 16.0
 _MEMORY = 20_000.0
 
-FIELDS = (Field("records", KEPT), Field("event_peak"), Field("event_quiet", start=1e9))
+FIELDS = (Field("records", KEPT, "f2"), Field("event_peak"), Field("event_quiet", start=1e9))
 
 
 def bounded(state: Rows, rate: Floats, active: NDArray[np.bool_]) -> Floats:

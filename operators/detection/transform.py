@@ -15,9 +15,8 @@ FIELDS = (Field("root"), Field("seed", None, "u4"), Field("unit", None, "f8", 1.
 _SMALL_COUNT = 10.0
 
 
-def choose(state: Rows, rows: NDArray[np.int64]) -> None:
-    """Put ``rows`` whose recent values are all small whole numbers on the square-root scale (Anscombe)."""
-    ring = state["recent"][:, rows]
+def choose(state: Rows, rows: NDArray[np.int64], ring: Floats) -> None:
+    """Put ``rows`` whose last values ``ring`` are small whole ones on the square-root scale (Anscombe)."""
     whole = np.all(np.isnan(ring) | ((np.abs(ring - np.round(ring)) < 1e-6) & (ring >= 0)), axis=0)
     small = whole & (np.nanmean(ring, axis=0) < _SMALL_COUNT)
     state["root"][rows] = small

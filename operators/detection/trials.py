@@ -5,6 +5,8 @@ rare events and conservative for common ones. The randomised probability integra
 normal of it, whether a window stands on 20 trials or 2,000, and the rest of the bank works on that.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, ndtri
@@ -15,12 +17,18 @@ from operators.detectors.channel import Floats
 #: Windows that hits and trials are remembered for, and for a new normal.
 _MEMORY, _SHORT = 1000.0, 12.0
 _LEAST = 1e-16
+#: Squared expected hits that an even ratio is worth, before a row has shown how far its own wanders.
+_EVEN = 200.0
 
+#: ``late_hits``, ``late_trials``: of the last windows; ``ratio_excess`` over ``ratio_energy``: squared
+#: relative error of the ratio from window to window, beyond what chance and a short history explain.
 FIELDS = (
-    Field("hits", None, "f8"),
-    Field("trials", None, "f8"),
-    Field("late_hits", None, "f8"),
-    Field("late_trials", None, "f8"),
+    Field("hits"),
+    Field("trials"),
+    Field("late_hits"),
+    Field("late_trials"),
+    Field("ratio_excess"),
+    Field("ratio_energy"),
     Field("of_trials"),
 )
 
@@ -33,8 +41,10 @@ def scores(state: Rows, hits: Floats, trials: Floats, uniform: Floats) -> Floats
     common = state["hits"] > 0.5 * state["trials"]
     count = np.where(common, trials - hits, hits)
     known = np.where(common, state["trials"] - state["hits"], state["hits"])
-    shape = known + 0.5
-    share = state["trials"] / (state["trials"] + trials)
+    wander = np.maximum(state["ratio_excess"] / (_EVEN + state["ratio_energy"]), 0.0)
+    shape = (known + 0.5) / (1.0 + wander * (known + 0.5))
+    usual = (known + 0.5) * trials / np.maximum(state["trials"], 1.0)
+    share = shape / (shape + usual)
     inside = np.maximum(count, 1e-9)
     below = np.where(count > 0, betainc(shape, inside, share), 0.0)
     up_to, above = betainc(shape, count + 1, share), betaincc(shape, count + 1, share)
@@ -47,6 +57,15 @@ def scores(state: Rows, hits: Floats, trials: Floats, uniform: Floats) -> Floats
 
 def learn(state: Rows, hits: Floats, trials: Floats, weight: Floats) -> None:
     """Learn a window's hits and trials, weighted; the late ones always."""
+    common = state["hits"] > 0.5 * state["trials"]
+    known = np.where(common, state["trials"] - state["hits"], state["hits"]) + 0.5
+    usual = known * trials / np.maximum(state["trials"], 1.0)
+    off = (np.where(common, trials - hits, hits) - usual) ** 2
+    chance = usual + usual**2 / known
+    excess = np.minimum(off, 16.0 * chance + 4.0) - chance
+    excess, energy = (np.where(state["trials"] > 0, x, 0.0) for x in (excess, usual**2))
+    state["ratio_excess"] += weight * (excess - state["ratio_excess"] / _MEMORY)
+    state["ratio_energy"] += weight * (energy - state["ratio_energy"] / _MEMORY)
     state["hits"] += weight * (hits - state["hits"] / _MEMORY)
     state["trials"] += weight * (trials - state["trials"] / _MEMORY)
     given = state["of_trials"] > 0
@@ -64,8 +83,14 @@ def accept(state: Rows, rows: NDArray[np.int64]) -> None:
         state[name][some] = 1.0
 
 
-def ratio(state: Rows, score: Floats, trials: Floats) -> Floats:
-    """The ratio that a normal score stands for in a window of ``trials``."""
+def band(state: Rows, scores: Sequence[Floats], trials: Floats) -> list[Floats]:
+    """Ratios that normal scores (expected, low, high) stand for in a window of ``trials``.
+
+    Where less than a few hits are expected, a score says little of the ratio: the expected one is the one
+    learnt.
+    """
     p = (state["hits"] + 0.5) / (state["trials"] + 1.0)
     error = np.sqrt(np.maximum(p * (1 - p), 1e-12) / np.maximum(trials, 1.0))
-    return np.minimum(np.maximum(p + score * error, 0.0), 1.0)
+    usual = np.minimum(p, 1 - p) * trials
+    expected = scores[0] * usual / (usual + 5.0)
+    return [np.minimum(np.maximum(p + score * error, 0.0), 1.0) for score in (expected, *scores[1:])]

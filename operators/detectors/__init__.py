@@ -10,6 +10,7 @@ from operators.detectors.kswin import Kswin
 from operators.detectors.level import Level
 from operators.detectors.marginal import Marginal
 from operators.detectors.page_hinkley import PageHinkleyTest
+from operators.detectors.rare import Rare
 from operators.detectors.spike import Spike
 from operators.detectors.variance import Variance
 
@@ -21,6 +22,7 @@ REGISTRY: dict[str, type[Detector]] = {
     Variance.id: Variance,
     Marginal.id: Marginal,
     Flat.id: Flat,
+    Rare.id: Rare,
     Cusum.id: Cusum,
     Adwin.id: Adwin,
     PageHinkleyTest.id: PageHinkleyTest,
@@ -29,6 +31,6 @@ REGISTRY: dict[str, type[Detector]] = {
     HddmW.id: HddmW,
 }
 
-DEFAULT: tuple[str, ...] = ("spike/1", "ewma/1", "level/1", "variance/1", "marginal/1", "flat/1")
+DEFAULT: tuple[str, ...] = ("spike/1", "ewma/1", "level/1", "variance/1", "marginal/1", "flat/1", "rare/1")
 
 __all__ = ["DEFAULT", "REGISTRY", "Channel", "Detector", "Window"]

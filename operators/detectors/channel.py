@@ -85,8 +85,8 @@ class Window:
     ``value``: as it came; ``same``, ``moved``: it repeated the last one, or changed; ``y``: on the working
     scale; ``deviation``: y less seasonal pattern and slow level; ``base``: the scale
     before what this time of day adds; ``learn``: 1 where baselines may learn from
-    this window (filled in after the decision); ``scratch``: what `Detector.observe` hands to its own
-    `Detector.learn`.
+    this window (filled in after the decision); ``hits``, ``trials``: of a ratio of trials, NaN where they are
+    not known; ``scratch``: what `Detector.observe` hands to its own `Detector.learn`.
     """
 
     value: Floats
@@ -101,13 +101,16 @@ class Window:
     clipped: Floats
     deviation: Floats
     learn: Floats
+    hits: Floats
+    trials: Floats
     scratch: dict[str, Floats] = field(default_factory=dict)
 
 
 class Detector:
     """A vectorised detector: state fields, channels, and what it does with a window.
 
-    ``rates``: `observe` gives event rates (1 = ordinary) rather than statistics whose tail is to be learnt.
+    ``rates``: `observe` gives event rates (1 = ordinary) rather than statistics whose tail is to be learnt;
+    ``counted``: those follow from counts by a law that knows how short the history is.
     """
 
     id: str
@@ -115,6 +118,7 @@ class Detector:
     fields: Sequence[Field] = ()
     channels: Sequence[Channel] = ()
     rates: bool = False
+    counted: bool = False
 
     def start(self, state: Rows, rows: NDArray[np.int64], sd: Floats) -> None:
         """Begin on ``rows`` (indices into the block), whose residual scale is taken to be ``sd``."""
