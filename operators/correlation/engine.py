@@ -61,7 +61,13 @@ def correlate(store: Tables) -> list[Incident]:
 
 
 def _read(store: Tables, now: int, since: int) -> _Read:
-    topology = Topology.of((row["src"], row["dst"]) for row in _query(store, "topology"))
+    places = [
+        (row["service"], name, row[name])
+        for row in _query(store, "places")
+        for name in ("route", "region", "replica", "gpu")
+        if row[name]
+    ]
+    topology = Topology.of(((row["src"], row["dst"]) for row in _query(store, "topology")), places)
     changes = [
         Change(
             change_id=row["change_id"],

@@ -47,13 +47,15 @@ class Episode:
 class Topology:
     """What runs where, learnt from telemetry: replica → node, gpu → replica and the like.
 
-    ``parents`` maps ``"gpu:G1"`` to its entities by field, as ``{"replica": "r1", "node": "n1"}``.
+    ``parents`` maps ``"gpu:G1"`` to its entities by field, as ``{"replica": "r1", "node": "n1"}``;
+    ``places`` holds the (service, field, value) that telemetry spoke of.
     """
 
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    places: frozenset[tuple[str, str, str]] = frozenset()
 
     @classmethod
-    def of(cls, edges: Iterable[tuple[str, str]]) -> "Topology":
+    def of(cls, edges: Iterable[tuple[str, str]], places: Iterable[tuple[str, str, str]] = ()) -> "Topology":
         """From ``("replica:r1", "node:n1")`` pairs; follows one more step (gpu → replica → node)."""
         direct: dict[str, dict[str, str]] = {}
         for source, target in edges:
@@ -66,7 +68,7 @@ class Topology:
                 for further, entity in direct.get(f"{name}:{value}", {}).items():
                     found.setdefault(further, entity)
             full[source] = found
-        return cls(full)
+        return cls(full, frozenset(places))
 
     def expand(self, identity: Mapping[str, str]) -> dict[str, str]:
         """The identity with what its gpu and replica imply filled in; what it carries itself stands."""
@@ -77,8 +79,11 @@ class Topology:
                     result.setdefault(further, entity)
         return result
 
-    def values(self, name: str) -> frozenset[str]:
-        """Every known entity of a field."""
+    def values(self, name: str, service: str | None = None) -> frozenset[str]:
+        """Every known entity of a field, of one service where its places are known."""
+        own = {value for its, place, value in self.places if place == name and its == service}
+        if own:
+            return frozenset(own)
         prefix = name + ":"
         found = {key[len(prefix) :] for key in self.parents if key.startswith(prefix)}
         found.update(targets[name] for targets in self.parents.values() if name in targets)

@@ -59,7 +59,7 @@ def as_of(group: Group, moment: int, context: Context, incident_id: UUID, versio
         Case(verdict.symptom, verdict.layer, root, frozenset(m.signal for m in members), suspects)
     )
     first = min(members, key=lambda m: (m.start, m.detected))
-    top = max(members, key=lambda m: m.score)
+    top = max(members, key=lambda m: (harms(m), SEVERITIES.index(m.severity), m.score))
     over = moment >= context.now and all(m.status == "resolved" for m in members)
     closed = max(m.updated for m in members) + QUIET
     resolved = over and closed <= context.now
@@ -68,8 +68,8 @@ def as_of(group: Group, moment: int, context: Context, incident_id: UUID, versio
         version=version,
         status="resolved" if resolved else "open",
         severity=_severity(members, verdict, moment),
-        title=f"{_WORDS[verdict.symptom]}: {_where(root)}, {top.signal} {top.statistic}",
-        started_at=known.start,
+        title=f"{_WORDS[verdict.symptom]}: {top.summary or _where(root)}",
+        started_at=_onset(members),
         detected_at=_first(opened_at(known), raised) or moment,
         paged_at=raised,
         last_seen_at=min(known.end, moment) if moment < context.now else known.end,

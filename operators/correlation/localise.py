@@ -58,8 +58,8 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
         if not weights or carried < SUBSTANTIAL * total:
             continue
         top = max(weights, key=lambda value: (weights[value], value))
-        known = topology.values(name) | set(weights)
-        if weights[top] >= SINGLED * carried and (len(known) > 1 or name not in ("gpu", "replica", "region")):
+        known = topology.values(name, root.get("service")) | set(weights)
+        if weights[top] >= SINGLED * carried and (len(known) > 1 or name in ("producer", "tenant_hash")):
             implied = next(identity for identity in carrying if identity[name] == top)
             root[name] = top
             root |= {

@@ -30,6 +30,10 @@ _TARGETS: tuple[tuple[str, float], ...] = (
 )
 
 
+#: A root or a target that names one of these is one machine's.
+_ENTITY = frozenset({"replica", "node", "gpu", "tp_group"})
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change, as merged from its revisions; times Unix ms."""
@@ -91,6 +95,9 @@ def _score(change: Change, onset: int, affected: Mapping[str, str]) -> ScoredCha
         return None
     recency = math.exp(-max(age, 0) / DECAY) * (1.0 if age >= -300_000 else 0.8)
     score = 0.55 * recency + min(0.45, sum(weight for _, weight in agree) * 1.5 + (0.3 if moved else 0.0))
+    confined = affected.keys() & _ENTITY and not change.target.keys() & _ENTITY
+    if confined:
+        score *= 0.5  # what changed everywhere does not explain what happens at one place
     if change.expected:
         score *= 0.6
     if score < MENTION:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from operators.events import build
 from operators.lifecycle.findings import Finding, Source
 from operators.lifecycle.meaning import meaning
-from operators.lifecycle.severity import RANK, is_material, kind_of, severity_of
+from operators.lifecycle.severity import RANK, effect, is_material, kind_of, severity_of
 from operators.series import SeriesKey, event_id, fingerprint
 from operators.settings import LifecycleSettings
 from schemas.outputs import AnomalyEvent, AnomalyKind, AnomalyWindow, CalibrationSource, Severity, Symptom
@@ -30,7 +30,7 @@ _LASTS = 3
 
 
 class Episode(Struct, kw_only=True):
-    """One episode of one series; what it shows is of the last window that alarmed."""
+    """One episode of one series; what it shows is of its worst window."""
 
     source: Source
     key: SeriesKey
@@ -41,6 +41,7 @@ class Episode(Struct, kw_only=True):
     run: int = 0
     alarms: int = 0
     material: int = 0
+    size: float = 0.0
     revision: int = -1
     kind: AnomalyKind
     severity: Severity
@@ -175,9 +176,19 @@ class Lifecycle:
         episode.material += is_material(finding)
         if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
-        episode.score, episode.threshold, episode.p_value = finding.score, finding.threshold, finding.p_value
-        episode.observed, episode.baseline = finding.observed, finding.expected
-        episode.samples, episode.calibration = finding.samples, finding.calibration
+        size = effect(finding) if finding.source == "bank" else finding.score
+        if size >= episode.size or episode.alarms == 1:
+            # an event shows its worst window, not its last
+            episode.size = size
+            episode.observed, episode.baseline = finding.observed, finding.expected
+            episode.samples = finding.samples
+        if finding.score >= episode.score or episode.alarms == 1:
+            episode.score, episode.threshold, episode.p_value = (
+                finding.score,
+                finding.threshold,
+                finding.p_value,
+            )
+            episode.calibration = finding.calibration
         episode.attributes = dict(finding.attributes)
         severity: Severity = finding.severity or severity_of(finding, episode.material)
         changed = suppressed != episode.suppressed_by
