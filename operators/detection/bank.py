@@ -23,8 +23,9 @@ from operators.settings import Detection
 
 #: Rows handled at once: their state stays in the processor's cache.
 BLOCK = 2048
-#: Event rate below which nothing is learnt, and windows after which a lasting change is the new normal.
-FREEZE, ACCEPT = 1 / 3000.0, 72.0
+#: Event rate below which nothing is learnt; windows, and hours, after which a lasting change is the new normal:
+#: an incident of an hour or two, seen every minute, is not.
+FREEZE, ACCEPT, ACCEPT_H = 1 / 3000.0, 72.0, 4.0
 #: A lone value is hardly said to be rarer than (n + 1) to this power; what it says beyond counts so much, in
 #: logs.
 LONE_REACH, LONE_SLOPE = 2.0, 0.4
@@ -49,6 +50,7 @@ class Bank:
         self._panel = Panel(settings)
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
+        self._accept = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
         self._budget = budget.Budget(settings.alarm_budget.per_series_days * 86_400 / self.period_s)
         self._columns = Columns(
             (
@@ -133,11 +135,10 @@ class Bank:
         self._remember(state, value, window.resolution, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
-        motion = granularity.watch(state, raw, active)
-        coarse = (state["repeats"] > 0.1 * n) & np.isfinite(state["least_move"])
+        motion = granularity.watch(state, value, given)
         spread = raw
-        if coarse.any():
-            spread = raw + np.where(coarse, state["least_move"], 0.0) * transform.noise(state, time_s)
+        if motion.step.any():
+            spread = raw + motion.step * transform.noise(state, time_s)
         y = np.where(active, transform.forward(spread, state["root"]), state["level"])
         counts = (window.hits, window.samples)
         seen, features = baseline.predict(state, value, y, active, at, motion, counts)
@@ -193,7 +194,7 @@ class Bank:
         place = n[some].astype(np.int64) % WARM_UP
         state["recent"][place, some] = value[some] - state["origin"][some]
         n += given
-        np.maximum(state["floor"], resolution * state["unit"] * 0.29, out=state["floor"])
+        np.maximum(state["floor"], resolution * state["unit"] * baseline.ROUNDING, out=state["floor"])
         ready = np.flatnonzero(given & (n == WARM_UP))
         if ready.size:
             transform.choose(state, ready, baseline.recent(state, ready))
@@ -229,7 +230,7 @@ class Bank:
             frozen[over] = 0
         hot = active & (rate < FREEZE)
         frozen[...] = np.where(hot, frozen + 1, np.maximum(frozen - 2, 0))
-        accepted = frozen > ACCEPT
+        accepted = frozen > self._accept
         seen.learn = (active & (~hot | accepted)).astype("f4")
         self._panel.learn(state, seen, fit, statistic, hot & (frozen > 5))
         before = state["level"].copy()
