@@ -23,7 +23,7 @@ from operators.settings import Detection
 
 #: Rows handled at once: their state stays in the processor's cache.
 BLOCK = 2048
-#: Event rate below which nothing is learnt; windows, and hours, after which a lasting change is the new normal:
+#: Event rate below which nothing is learnt; windows, and hours, after which a change is the new normal:
 #: an incident of an hour or two, seen every minute, is not.
 FREEZE, ACCEPT, ACCEPT_H = 1 / 3000.0, 72.0, 4.0
 #: A lone value is hardly said to be rarer than (n + 1) to this power; what it says beyond counts so much, in
@@ -50,7 +50,7 @@ class Bank:
         self._panel = Panel(settings)
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
-        self._accept = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
+        self._patience = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
         self._budget = budget.Budget(settings.alarm_budget.per_series_days * 86_400 / self.period_s)
         self._columns = Columns(
             (
@@ -230,7 +230,7 @@ class Bank:
             frozen[over] = 0
         hot = active & (rate < FREEZE)
         frozen[...] = np.where(hot, frozen + 1, np.maximum(frozen - 2, 0))
-        accepted = frozen > self._accept
+        accepted = frozen > self._patience
         seen.learn = (active & (~hot | accepted)).astype("f4")
         self._panel.learn(state, seen, fit, statistic, hot & (frozen > 5))
         before = state["level"].copy()

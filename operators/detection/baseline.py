@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from operators.columns import Field, Rows
 from operators.detection import season
+from operators.detection.granularity import Motion
 from operators.detection.season import Season
 from operators.detectors.channel import Floats, Window
 
@@ -20,7 +21,6 @@ WARM_UP = 24
 #: Features of the predictor, each about level and season: last value, EWMA4, EWMA32, day and week profile.
 FEATURES = 5
 
-Motion = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 _UPPER = np.triu_indices(FEATURES)
 _RIDGE = 20.0 * np.eye(FEATURES)
 _PLACES = np.zeros((FEATURES, FEATURES), np.int64)
@@ -38,6 +38,8 @@ PATTERN_ERROR = 0.02
 #: Timing error of a profile, as a share of its steepest rise around.
 PHASE = 0.1
 STILL = 0.65
+#: Deviation of an even spread over one step of rounding.
+ROUNDING = 0.29
 
 #: ``var``, ``wide_var``: of residuals, clipped at 3 and 8 deviations; ``plain_var``: of values about the
 #: level; ``n``: windows seen; ``age``: windows learnt since the start or the last accepted change; ``seen``:
@@ -117,7 +119,7 @@ def predict(
     ``motion``: what `granularity.watch` gave; ``counts``: hits and trials, NaN where they are not known.
     """
     level = state["level"]
-    base = _scale(state)
+    base = _scale(state, motion.step)
     features = np.stack(
         (
             state["before"] - level,
@@ -133,8 +135,8 @@ def predict(
     window = Window(
         value=value,
         active=active,
-        same=motion[0],
-        moved=motion[1],
+        same=motion.same,
+        moved=motion.moved,
         y=y,
         predicted=predicted,
         sd=sd,
@@ -149,9 +151,10 @@ def predict(
     return window, features
 
 
-def _scale(state: Rows) -> Floats:
+def _scale(state: Rows, step: Floats) -> Floats:
     """Residual scale; its floor knows rounding, coarse values, and that no pattern is followed exactly."""
-    least = np.maximum(state["floor"] ** 2, 0.25 * state["wide_var"])
+    floor = np.maximum(state["floor"], ROUNDING * step)
+    least = np.maximum(floor**2, 0.25 * state["wide_var"])
     least = np.maximum(least, PATTERN_ERROR**2 * state["plain_var"])
     sd = np.sqrt(np.maximum(state["var"], least))
     repeats, n = state["repeats"], state["n"]

@@ -1,5 +1,7 @@
 """How coarse a row's values are: how often they repeat, and how far they go when they move."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,17 +18,29 @@ FIELDS = (
 )
 
 
-def watch(
-    state: Rows, value: Floats, active: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Count this window; returns where the value repeated the last one, and where it moved, [n] each."""
+#: Share of repeats from which values are taken for coarse.
+_COARSE = 0.1
+
+
+class Motion(NamedTuple):
+    """How values moved in one window, [n]: repeated, changed, and the step they are coarse to (0: fine)."""
+
+    same: NDArray[np.bool_]
+    moved: NDArray[np.bool_]
+    step: Floats
+
+
+def watch(state: Rows, value: Floats, given: NDArray[np.bool_]) -> Motion:
+    """Count this window, where there is a value."""
     last, moves, mean = state["last"], state["moves"], state["mean_move"]
     change = np.abs(value - last)
-    same = active & (change == 0)
-    moved = active & (change > 0)
+    same = given & (change == 0)
+    moved = given & (change > 0)
     state["repeats"] += same
     moves += moved
     np.minimum(state["least_move"], change, out=state["least_move"], where=moved)
     mean += np.where(moved, (change - mean) / np.minimum(moves, 100.0), 0.0)
-    np.copyto(last, value, where=active)
-    return same, moved
+    np.copyto(last, value, where=given)
+    least = state["least_move"]
+    coarse = (state["repeats"] > _COARSE * state["n"]) & np.isfinite(least)
+    return Motion(same, moved, np.where(coarse, least, 0.0))

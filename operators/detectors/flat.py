@@ -34,6 +34,6 @@ class Flat(Detector):
         on = (state["run_repeats"] + 1) / (state["run_chances"] + 2)
         flat = (state["runs"] + 0.5) / (n + 1) * on ** np.maximum(run - 2, 0) * 20
         flat = np.where(active & (run > 3) & (moves >= 20), flat, 1.0)
-        change = (moves + 1) / np.maximum(n - 22.0, 1.0)
+        change = (moves + 1) / (n + 1)
         move = np.where(window.moved & (change < 0.05), change, 1.0)
         return np.stack((flat, move))
