@@ -29,6 +29,14 @@ class Acknowledgements:
             before = self._flushed[shard]
             self._flushed[shard] = done_to if before is None else max(before, done_to)
 
+    def finished(self) -> None:
+        """The input was read to its end, every shard has finished, and the sinks have all of it."""
+        with self._lock:
+            for partition, waiting in self._waiting.items():
+                if waiting:
+                    self._safe[partition] = waiting.pop()[0]
+                    waiting.clear()
+
     def positions(self) -> dict[str, int]:
         """The next offset of each partition below which everything is done with."""
         with self._lock:

@@ -124,7 +124,7 @@ def options(config: Config) -> PipelineOptions:
 
 
 def _execute(job: Job, job_id: str, here: Process) -> Any:
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     runner = FnApiRunner() if job.config.runner == "fnapi" else None
     pipeline = beam.Pipeline(runner=runner, options=options(job.config))
     build(pipeline, job.config, job_id, until_end=job.until_end)
@@ -168,6 +168,8 @@ def _commit(job: Job, here: Process) -> None:
     """Commit what is done with once more, now that everything is flushed."""
     if here.acknowledgements is None:
         return
+    if not job.stop.is_set():
+        here.acknowledgements.finished()
     source = open_source(job)
     try:
         source.partitions()

@@ -26,6 +26,16 @@ def test_a_delivery_that_reaches_into_no_bucket_waits_for_the_one_before() -> No
     assert acknowledged.positions() == {"p": 20}
 
 
+def test_at_the_end_of_the_input_all_that_was_read_is_done_with() -> None:
+    acknowledged = Acknowledgements(2)
+    acknowledged.read("p", 10, 1000)
+    acknowledged.read("p", 20, 2000)  # in a window that no time has passed
+    acknowledged.read("q", 5, None)
+    acknowledged.flushed(0, 1500)
+    acknowledged.finished()
+    assert acknowledged.positions() == {"p": 20, "q": 5}
+
+
 @given(
     reads=st.lists(st.tuples(st.sampled_from("pq"), st.none() | st.integers(0, 50)), max_size=30),
     flushes=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 60)), max_size=10),
