@@ -1,7 +1,5 @@
 """Open windows: the cells that came for their buckets, as they came, merged when they pile up."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import pyarrow as pa
 
@@ -60,14 +58,17 @@ class OpenWindows:
         self._limit.pop(start, None)
         return pa.Table.from_batches(parts) if parts else None
 
-    def snapshot(self) -> list[tuple[int, bytes]]:
-        """Each window's merged cells as an Arrow IPC stream."""
-        return [(start, _stream(self._schema, [self._merge(start)])) for start in self.starts()]
+    def snapshot(self) -> bytes:
+        """All cells, merged, as an Arrow IPC stream: the same bytes for any order they came in."""
+        merged = merge([part for parts in self._parts.values() for part in parts], self.slicing)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._schema) as writer:
+            writer.write_batch(merged)
+        return bytes(sink.getvalue())
 
-    def restore(self, windows: Iterable[tuple[int, bytes]]) -> None:
+    def restore(self, cells: bytes) -> None:
         """Take over what `snapshot` gave."""
-        for _, cells in windows:
-            self.add(cells, None)
+        self.add(cells, None)
 
     def _put(self, start: int, batch: pa.RecordBatch) -> None:
         self._parts.setdefault(start, []).append(batch)
@@ -81,11 +82,3 @@ class OpenWindows:
         merged = parts[0] if len(parts) == 1 else merge(parts, self.slicing)
         self._parts[start], self._piled[start] = [merged], merged.num_rows
         return merged
-
-
-def _stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        for batch in batches:
-            writer.write_batch(batch.cast(schema) if batch.schema != schema else batch)
-    return bytes(sink.getvalue())

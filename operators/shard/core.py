@@ -33,8 +33,8 @@ from schemas.records import ChangeRecord
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingState
 
-_VERSION = 1
-_READABLE = frozenset({1})
+_VERSION = 2
+_READABLE = frozenset({2})
 
 
 class _Output:
