@@ -11,9 +11,6 @@ from operators.clickhouse import Store
 from tests.acceptance import poison
 from tests.acceptance.command import driftline
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 TOPIC = "telemetry.requests.v1"
 FAR_MS = 300_001
 GOOD = 400

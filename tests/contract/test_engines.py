@@ -13,9 +13,6 @@ from pipelines.engines.report import Report
 from pipelines.run import start
 from tests.contract import recording
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 
 class Outcome:
     """What one engine made of the recording."""

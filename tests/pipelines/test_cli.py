@@ -13,9 +13,6 @@ import pytest
 from pipelines.cli import main
 from tests.operators.adapters.memory import START_MS, request
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 COMMANDS = (
     "demo", "run", "simulate", "backtest", "backtest-embeddings", "import", "evaluate", "correlate", "query",
     "migrate", "topics", "check", "doctor",

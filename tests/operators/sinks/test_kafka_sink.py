@@ -14,9 +14,6 @@ from operators.sinks import KafkaSink, SinkError
 from schemas.events import parse_anomaly
 from tests.outputs import event
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[str]:

@@ -14,9 +14,6 @@ from pipelines.engines.job import Job
 from pipelines.run import start
 from tests.operators.adapters.memory import START_MS, request
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:

@@ -11,9 +11,6 @@ from pipelines.engines.job import Job
 from pipelines.run import start
 from tests.contract import recording
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 TOPIC = "telemetry.requests.v1"
 
 

@@ -17,9 +17,6 @@ from pipelines.errors import UsageError
 from pipelines.run import start
 from tests.contract import recording
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -9,9 +9,6 @@ from confluent_kafka import Producer
 
 from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource
 
-# kafka-python 3.0.12 loads its protocol with a function that Python deprecates
-pytestmark = pytest.mark.filterwarnings(r"ignore:(read|open)_text is deprecated:DeprecationWarning")
-
 TOPIC = "telemetry.requests.v1"
 
 
