@@ -112,17 +112,28 @@ def test_a_partition_that_appears_is_taken_in() -> None:
     assert all(message.partitions == (A, B) for message in messages(steps))
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.fixture(scope="module")
+def apart() -> dict[str, list[bytes]]:
+    """Two partitions, one with late samples, of one and of several producers."""
+    return {A: [*times(range(0, 120, 3)), *times(range(20, 40))], B: times(range(0, 90, 2), producer="p")}
+
+
+@pytest.fixture(scope="module")
+def whole(apart: dict[str, list[bytes]]) -> list[Message]:
+    return messages(to_end(Reader(MemorySource(apart, most=3), SETTINGS, until_end=True)))
+
+
+@settings(max_examples=15, deadline=None)
 @given(stop=st.integers(0, 40))
-def test_a_restored_reader_goes_on_as_if_never_stopped(stop: int) -> None:
-    values = {A: [*times(range(0, 120, 3)), *times(range(20, 40))], B: times(range(0, 90, 2), producer="p")}
-    whole = to_end(Reader(MemorySource(values, most=3), SETTINGS, until_end=True))
-    first = Reader(MemorySource(values, most=3), SETTINGS, until_end=True)
+def test_a_restored_reader_goes_on_as_if_never_stopped(
+    apart: dict[str, list[bytes]], whole: list[Message], stop: int
+) -> None:
+    first = Reader(MemorySource(apart, most=3), SETTINGS, until_end=True)
     steps = [step for tick in range(stop) for step in first.step(tick / 1000)]
     data = first.snapshot()
     assert data == first.snapshot()
-    second = Reader.restore(data, MemorySource(values, most=3), SETTINGS, until_end=True)
-    assert messages(steps + to_end(second)) == messages(whole)
+    second = Reader.restore(data, MemorySource(apart, most=3), SETTINGS, until_end=True)
+    assert messages(steps + to_end(second)) == whole
 
 
 def test_positions_are_the_next_offsets() -> None:

@@ -84,7 +84,7 @@ def expected(messages: list[Message]) -> list[Emission]:
     return [emission for message in messages for emission in drive(shard, message)]
 
 
-@pytest.mark.parametrize("log_count", [1, 7, 2000])
+@pytest.mark.parametrize("log_count", [1, 7, 100])
 def test_a_shard_lost_from_memory_at_every_message_is_restored(
     messages: list[Message], expected: list[Emission], log_count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
