@@ -148,8 +148,9 @@ class Bank:
         lead, rate = self._least(rates, n, window.samples)
         raw_rate = np.where(active, rate, 1.0)
         rate = records.bounded(state, raw_rate, active)
+        allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active)
-        verdicts = self._verdicts(state, seen, fit, rate, alarm, lead, young, window)
+        verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)
         self._learn(state, seen, features, at, fit, statistic, raw_rate)
         self._learn_trials(state, window, np.where(young, given, seen.learn))
         return verdicts
@@ -254,16 +255,18 @@ class Bank:
         seen: Window,
         fit: Fit,
         rate: Floats,
+        allowed: Floats,
         alarm: NDArray[np.bool_],
         lead: NDArray[np.int64],
         young: NDArray[np.bool_],
         window: WindowValues,
     ) -> Verdicts:
-        allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
-        half = seen.sd * self._panel.reach(state, fit, allowed)
         root, n, of = state["root"], state["n"], state["of_trials"] > 0
-        band = [seen.predicted, seen.predicted - half, seen.predicted + half]
-        scale = [transform.backward(line, root) / state["unit"] for line in band]
+        band = self._panel.band(state, seen, fit, allowed, lead)
+        middle, low, high = (transform.backward(line, root) for line in band)
+        # values were judged up to half a step off: what lies inside the band must not have been an alarm
+        low, high = np.minimum(low + seen.step / 2, middle), np.maximum(high - seen.step / 2, middle)
+        scale = [line / state["unit"] for line in (middle, low, high)]
         if of.any():
             ratios = trials.band(state, band, window.samples)
             scale = [np.where(of, x, y) for x, y in zip(ratios, scale, strict=True)]

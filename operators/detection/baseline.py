@@ -137,6 +137,7 @@ def predict(
         active=active,
         same=motion.same,
         moved=motion.moved,
+        step=motion.step,
         y=y,
         predicted=predicted,
         sd=sd,

@@ -97,12 +97,30 @@ class Panel:
             rates[self._off[:, group]] = 1.0
         return rates
 
-    def reach(self, state: Rows, fit: Fit, allowed: Floats) -> Floats:
-        """How many scales a single value may lie off before it alarms at ``allowed`` events a window, [n]."""
-        if not self.tails.bulk.size:
-            return np.full(len(allowed), np.nan)
-        channel = int(self.tails.bulk[0])
-        return fit.level(allowed * np.maximum(self._shares[channel, state["group"]], 1e-9), channel)
+    def band(
+        self, state: Rows, window: Window, fit: Fit, allowed: Floats, lead: NDArray[np.int64]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Between which working values a single one may lie at ``allowed`` events a window, [n] each.
+
+        The band is about the prediction; where `marginal` leads, about level and season.
+
+        Returns:
+            Middle, low and high.
+        """
+        middle, pairs = window.predicted, self.tails.bulk.reshape(-1, 2)
+        low, high = np.full(len(allowed), np.nan), np.full(len(allowed), np.nan)
+        for place, (above, below) in enumerate(pairs.tolist()):
+            led = (lead == above) | (lead == below)
+            if place and not led.any():
+                continue
+            share = np.maximum(self._shares[above, state["group"]], 1e-9)
+            up, down = (fit.level(allowed * share, channel) for channel in (above, below))
+            scale = window.scratch.get("marginal_scale", window.sd) if place else window.sd
+            at = window.y - window.deviation if place else window.predicted
+            chosen = led if place else np.ones_like(led)
+            middle = np.where(chosen, at, middle)
+            low, high = np.where(chosen, at - down * scale, low), np.where(chosen, at + up * scale, high)
+        return middle, low, high
 
     def dump(self) -> dict[str, NDArray[np.uint8]]:
         """State of detectors that keep more than fields, by id."""

@@ -82,17 +82,18 @@ class Channel(NamedTuple):
 class Window:
     """What the baseline says of one closed window, [n] each; ``z`` is 0 where ``active`` is false.
 
-    ``value``: as it came; ``same``, ``moved``: it repeated the last one, or changed; ``y``: on the working
-    scale; ``deviation``: y less seasonal pattern and slow level; ``base``: the scale
-    before what this time of day adds; ``learn``: 1 where baselines may learn from
-    this window (filled in after the decision); ``hits``, ``trials``: of a ratio of trials, NaN where they are
-    not known; ``scratch``: what `Detector.observe` hands to its own `Detector.learn`.
+    ``value``: as it came; ``same``, ``moved``: it repeated the last one, or changed; ``step``: what it is
+    coarse to, 0 where it is fine; ``y``: on the working scale; ``deviation``: y less seasonal pattern and
+    slow level; ``base``: the scale before what this time of day adds; ``learn``: 1 where baselines may learn
+    from this window (filled in after the decision); ``hits``, ``trials``: of a ratio of trials, NaN where
+    they are not known; ``scratch``: what `Detector.observe` hands to others.
     """
 
     value: Floats
     active: NDArray[np.bool_]
     same: NDArray[np.bool_]
     moved: NDArray[np.bool_]
+    step: Floats
     y: Floats
     predicted: Floats
     sd: Floats

@@ -25,7 +25,10 @@ class Marginal(Detector):
     def observe(self, state: Rows, window: Window) -> Floats:
         """See `Detector.observe`."""
         standard = window.deviation * (window.base / window.sd)
-        standard = standard / np.sqrt(np.maximum(state["marginal_var"], window.base**2 * 0.25))
+        least = np.where(window.step > 0, 1.0, 0.25) * window.base**2
+        usual = np.sqrt(np.maximum(state["marginal_var"], least))
+        window.scratch["marginal_scale"] = usual * window.sd / window.base
+        standard = standard / usual
         return np.stack((standard, -standard))
 
     def learn(self, state: Rows, window: Window) -> None:
