@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
+from pipelines.cli import main
+
 
 class Answer(NamedTuple):
     """How a command ended, and what it said."""
@@ -39,7 +43,15 @@ class Running(subprocess.Popen[str]):
         return Answer(self.returncode, out, err)
 
 
-def driftline(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Answer:
-    """Run ``driftline`` to its end."""
-    with start(folder, *arguments, environment=environment) as running:
-        return running.answer()
+def here(
+    folder: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Answer:
+    """Run ``driftline`` in this process, which has imported everything already."""
+    for name in [name for name in os.environ if name.startswith("DRIFTLINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["driftline", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capfd.readouterr()
+    return Answer(int(ended.value.code or 0), said.out, said.err)

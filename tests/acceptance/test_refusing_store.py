@@ -1,6 +1,7 @@
 """A ClickHouse that refuses ends the run, says why, and leaves Kafka's offsets where they were."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from confluent_kafka import Producer
 from operators.adapters.kafka import KafkaOptions, connect
 from operators.clickhouse import Store
 from tests.acceptance import poison
-from tests.acceptance.command import driftline
+from tests.acceptance.command import here
 
 TOPIC = "telemetry.requests.v1"
 FAR_MS = 300_001
@@ -51,14 +52,19 @@ def config(folder: Path, servers: str, *, engine: str, database: str) -> None:
 
 @pytest.mark.parametrize("engine", ["local", "beam"])
 def test_nothing_is_lost_to_a_store_that_refuses(
-    broker: tuple[Producer, str], tmp_path: Path, engine: str
+    broker: tuple[Producer, str],
+    tmp_path: Path,
+    engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    driftline = partial(here, tmp_path, monkeypatch=monkeypatch, capfd=capfd)
     servers = broker[1]
     with Store.open(f"chdb:{tmp_path / 'broken'}") as store:
         store.migrate()
         store.command("DROP TABLE driftline.signal_buckets")  # inserts into it are refused from now on
     config(tmp_path, servers, engine=engine, database="broken")
-    answer = driftline(tmp_path, "run", "--config", "c.yaml", "--until-end")
+    answer = driftline("run", "--config", "c.yaml", "--until-end")
     assert answer.code == 1
     *_, last = answer.err.strip().splitlines()
     assert last.startswith("driftline: ")
@@ -67,7 +73,7 @@ def test_nothing_is_lost_to_a_store_that_refuses(
     assert committed(servers, engine) == 0
 
     config(tmp_path, servers, engine=engine, database="whole")
-    answer = driftline(tmp_path, "run", "--config", "c.yaml", "--until-end", "--json")
+    answer = driftline("run", "--config", "c.yaml", "--until-end", "--json")
     assert answer.code == 0, answer.err
     report = json.loads(answer.out)
     assert report["accounts"][TOPIC] | {"in": 0} == {
