@@ -371,7 +371,8 @@ def test_blank_dcgm_samples_are_absent_and_blank_metrics_ignored() -> None:
 @settings(max_examples=60, deadline=None)
 def test_any_mix_of_good_and_bad_rows_adds_up(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(FORMS))
-    bad = [fields for kind, fields, _ in BAD_FIELDS if kind == form]
+    # a wrong value of a field that is no text may be kept
+    bad = [fields for kind, fields, _ in BAD_FIELDS if kind == form and SECRET not in fields.values()]
     kinds = data.draw(st.lists(st.sampled_from(["good", "bad", "text", "broken", "scalar"]), max_size=8))
     lines, good = [], []
     for index, kind in enumerate(kinds):
