@@ -47,11 +47,24 @@ class AlarmBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fleet_fdr: Annotated[float, Meta(gt=0, lt=1)] = 0.05
 
 
+def river_detectors() -> dict[str, tuple[str, ...]]:
+    """Where river's detectors run by default: on what users feel first, at an object a series."""
+    return {
+        "gen_ai.server.time_to_first_token p50": ("+adwin/1", "+page_hinkley/1"),
+        "gen_ai.server.errors ratio": ("+hddm_w/1",),
+    }
+
+
 class Detection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which detectors run. ``per_signal`` overrides ``detectors`` for a signal name."""
+    """Which detectors run: ``detectors``, or the bank's own choice where that is empty.
+
+    ``per_signal`` replaces them for a signal (``gen_ai.server.errors``) or for one of its statistics
+    (``gen_ai.server.errors ratio``), the latter before the former; a detector with a plus before it
+    (``+adwin/1``) comes to those that run anyway.
+    """
 
     detectors: tuple[str, ...] = ()
-    per_signal: dict[str, tuple[str, ...]] = {}
+    per_signal: dict[str, tuple[str, ...]] = msgspec.field(default_factory=river_detectors)
     alarm_budget: AlarmBudget = AlarmBudget()
 
 

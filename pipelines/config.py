@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from operators.settings import Settings
+from operators.settings import Detection, Settings
 from pipelines.config_file import Source, convert, duration_names, read, schema_with_durations
 from pipelines.errors import UsageError
 from schemas.identity import IDENTITY_FIELDS
@@ -157,9 +157,28 @@ def _check_settings(settings: Settings, source: Source) -> None:
         for name in fields:
             if name not in IDENTITY_FIELDS:
                 raise source.unknown("slices.sets", set(IDENTITY_FIELDS), name=name, what="identity field")
-    for name in settings.detection.per_signal:
+    for key in settings.detection.per_signal:
+        name = key.partition(" ")[0]
         if name not in SIGNALS:
             raise source.unknown("detection.per_signal", set(SIGNALS), name=name, what="signal")
+    _check_detectors(settings.detection, source)
+
+
+def _check_detectors(detection: Detection, source: Source) -> None:
+    # river and scipy are loaded only for detectors that are not the default
+    if not detection.detectors and detection.per_signal == Detection().per_signal:
+        return
+    from operators.detectors import REGISTRY
+
+    named = [("detection.detectors", name) for name in detection.detectors]
+    named += [
+        ("detection.per_signal", name.removeprefix("+"))
+        for names in detection.per_signal.values()
+        for name in names
+    ]
+    for field, name in named:
+        if name not in REGISTRY:
+            raise source.unknown(field, set(REGISTRY), name=name, what="detector")
 
 
 def _check_addresses(config: Config, source: Source) -> None:

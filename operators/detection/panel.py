@@ -16,6 +16,13 @@ from operators.settings import Detection
 _LATELY = 0.01
 
 
+def _resolved(ids: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
+    """Detectors of a signal: those named; and ``chosen``, if any has a plus before it."""
+    names = [name.removeprefix("+") for name in ids]
+    more = any(name.startswith("+") for name in ids)
+    return tuple(dict.fromkeys([*chosen, *names] if more else names))
+
+
 class Panel:
     """Detectors of a bank: those by default, and for some signals others (``per_signal``).
 
@@ -28,7 +35,8 @@ class Panel:
 
     def __init__(self, settings: Detection) -> None:
         chosen = settings.detectors or DEFAULT
-        wanted = tuple(dict.fromkeys([*chosen, *(i for ids in settings.per_signal.values() for i in ids)]))
+        special = [_resolved(ids, chosen) for ids in settings.per_signal.values()]
+        wanted = tuple(dict.fromkeys(name for ids in (chosen, *special) for name in ids))
         unknown = sorted(set(wanted) - set(REGISTRY))
         if unknown:
             raise ValueError(f"unknown detectors {', '.join(unknown)}; there are {', '.join(REGISTRY)}")
@@ -45,9 +53,10 @@ class Panel:
         self.tails = Tails(tailed)
         self._after = np.array([[c.after] for c in tailed], "f4")
         self._daily = np.array([[c.full_day] for c in tailed], bool)
-        groups = (chosen, *settings.per_signal.values())
+        groups = (chosen, *special)
         self._groups = {name: i + 1 for i, name in enumerate(settings.per_signal)}
         on = np.array([[d.id in ids for ids in groups] for _, d in channels])
+        self._chosen = {name: np.array([name in ids for ids in groups]) for name in wanted}
         weights = np.array([[c.weight] for c in tailed], "f4") * on[: len(tailed)]
         self._shares = weights / np.maximum(weights.sum(0), 1e-9)
         self._off = ~on
@@ -56,7 +65,9 @@ class Panel:
 
     def add(self, state: Rows, keys: Sequence[SeriesKey]) -> None:
         """Begin on new rows."""
-        state["group"][...] = [self._groups.get(key.signal, 0) for key in keys]
+        state["group"][...] = [
+            self._groups.get(f"{key.signal} {key.statistic}", self._groups.get(key.signal, 0)) for key in keys
+        ]
         self.tails.start_rows(state, np.arange(len(keys)))
 
     def start(self, state: Rows, rows: NDArray[np.int64], sd: Floats) -> None:
@@ -71,6 +82,9 @@ class Panel:
 
     def observe(self, state: Rows, window: Window) -> Floats:
         """Statistics of the channels whose tails are learnt, [C, n]."""
+        if self._groups:
+            group = state["group"]
+            window.chosen = {name: on[group] for name, on in self._chosen.items() if not on.all()}
         return np.concatenate([d.observe(state, window) for d in self._tailed])
 
     def rates(

@@ -86,7 +86,8 @@ class Window:
     coarse to, 0 where it is fine; ``y``: on the working scale; ``deviation``: y less seasonal pattern and
     slow level; ``base``: the scale before what this time of day adds; ``learn``: 1 where baselines may learn
     from this window (filled in after the decision); ``hits``, ``trials``: of a ratio of trials, NaN where
-    they are not known; ``scratch``: what `Detector.observe` hands to others.
+    they are not known; ``scratch``: what `Detector.observe` hands to others;
+    ``chosen``: by detector that does not run on all rows, where it does.
     """
 
     value: Floats
@@ -105,6 +106,7 @@ class Window:
     hits: Floats
     trials: Floats
     scratch: dict[str, Floats] = field(default_factory=dict)
+    chosen: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class Detector:

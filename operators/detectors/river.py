@@ -31,7 +31,7 @@ class PerRow(Detector):
     def objects(self, state: Rows, window: Window) -> list[tuple[int, Any]]:
         """(row in the block, object) of every row that has a value in this window."""
         slots = state[self._slot]
-        rows = np.flatnonzero(window.active)
+        rows = np.flatnonzero(window.active & window.chosen.get(self.id, np.True_))
         for row in rows[slots[rows] < 0].tolist():
             slots[row] = len(self._objects)
             self._objects.append(self.create())

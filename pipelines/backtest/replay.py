@@ -90,7 +90,7 @@ class _Lane:
         detection: Detection | None,
     ) -> None:
         self.many, self.orders, self.step = many, orders, step
-        settings = detection or Detection()
+        settings = detection or Detection(per_signal={})
         days = AlarmBudget(per_series_days=budget * step / 86_400, fleet_fdr=settings.alarm_budget.fleet_fdr)
         self.settings = Detection(
             detectors=settings.detectors, per_signal=settings.per_signal, alarm_budget=days

@@ -57,6 +57,8 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         ("kafka: {sasl_mechanism: MD5}\n", ["kafka.sasl_mechanism", "one of PLAIN, SCRAM"]),
         ("slices:\n  sets: [[service, modle]]\n", ["modle", "identity field"]),
         ("detection: {per_signal: {hw.powr: []}}\n", ["hw.powr", "did you mean 'hw.power'"]),
+        ("detection: {detectors: [spike/2]}\n", ["spike/2", "did you mean 'spike/1'"]),
+        ("detection: {per_signal: {hw.power mean: [+adwn/1]}}\n", ["adwn/1", "did you mean 'adwin/1'"]),
         ("kafka: {password: hunter2}\n", ["kafka.password", "secrets do not stand in the config"]),
         ("clickhouse: http://me:pw@host/db\n", ["clickhouse", "DRIFTLINE_CLICKHOUSE_PASSWORD"]),
         ("clickhouse: postgres://x\n", ["clickhouse", "chdb:PATH"]),

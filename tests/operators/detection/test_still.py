@@ -31,7 +31,7 @@ def test_no_value_inside_its_band_alarms_as_a_single_value(name: str) -> None:
         "t(3)": rng.standard_t(3, shape),
     }[name]
     values[700::20] += rng.normal(size=values[700::20].shape) * 5 * values.std()
-    bank, verdicts = run(values, settings(1000, detectors=("spike/1", "marginal/1")))
+    _, verdicts = run(values, settings(1000, detectors=("spike/1", "marginal/1")))
     alarms = 0
     for value, v in zip(values, verdicts, strict=True):
         assert not (v.alarm & (value > v.low) & (value < v.high)).any()
