@@ -5,8 +5,8 @@ with the reference and of the window with itself, the estimate from both. Its th
 are left out.
 """
 
-import torch  # noqa: TID253
-from torch import Tensor  # noqa: TID253
+import torch
+from torch import Tensor
 
 
 class OnlineMmd:

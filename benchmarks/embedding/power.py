@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import torch  # noqa: TID253
+import torch
 
 from benchmarks.embedding.topics import DRIFTS, Topics
 from gpu_scorers import arrays

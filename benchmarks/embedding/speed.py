@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import torch  # noqa: TID253
+import torch
 
 from benchmarks.embedding.online_mmd import OnlineMmd
 from benchmarks.embedding.topics import Topics
