@@ -110,7 +110,8 @@ class Bank:
                 run = some[-1] - some[0] + 1 == len(some) and bool(np.all(np.diff(some) == 1))
                 state = self._columns.take(slice(int(some[0]), int(some[-1]) + 1) if run else some)
                 times = time_ms if isinstance(time_ms, int) else time_ms[part]
-                parts.append(self._judge(state, times / 1000.0, window.part(part)))
+                values = window if len(some) == len(rows) else window.part(part)
+                parts.append(self._judge(state, times / 1000.0, values))
                 if not run:
                     self._columns.put(some, state)
         return Verdicts.join(parts) if parts else Verdicts.none()

@@ -120,7 +120,7 @@ def predict(
     """
     level = state["level"]
     base = _scale(state, motion.step)
-    features = np.stack(
+    features = np.array(
         (
             state["before"] - level,
             state["mean4"] - level,

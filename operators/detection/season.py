@@ -123,7 +123,7 @@ def learn(state: Rows, season: Season, window: Window, short: NDArray[np.bool_],
     left = deviation - season.day
     trust = state["trust"]
     trust *= 1.0 - weight / TRUST_MEMORY
-    trust += weight * np.stack((deviation * season.day, season.day**2, left * season.week, season.week**2))
+    trust += weight * np.array((deviation * season.day, season.day**2, left * season.week, season.week**2))
     windows = state["n"] - 24.0
     for table, at, slots, length, target in (
         (state["day"], season.at_day, DAY_SLOTS, DAY_S, deviation + state["level"] - state["anchor"]),
@@ -135,8 +135,10 @@ def learn(state: Rows, season: Season, window: Window, short: NDArray[np.bool_],
         wanted = np.minimum(np.maximum(target / unit, -_MOST), _MOST)
         for slot, share in ((at.left, 1 - at.fraction), (at.right, at.fraction)):
             old = table[slot]
-            first = (old == 0) & (share >= 0.5) & weight
-            table[slot] += np.where(first, 1.0, np.minimum(gain * share, 1.0)) * (wanted - old)
+            part = np.minimum(gain * share, 1.0)
+            if not isinstance(share, float) or share >= 0.5:
+                part = np.where((old == 0) & (share >= 0.5) & weight, 1.0, part)
+            table[slot] += part * (wanted - old)
     _learn_rough(state, season.at_day, window, weight, period_s)
 
 

@@ -36,4 +36,4 @@ class Flat(Detector):
         flat = np.where(active & (run > 3) & (moves >= 20), flat, 1.0)
         change = (moves + 1) / (n + 1)
         move = np.where(window.moved & (change < 0.05), change, 1.0)
-        return np.stack((flat, move))
+        return np.array((flat, move))

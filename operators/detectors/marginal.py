@@ -29,7 +29,7 @@ class Marginal(Detector):
         usual = np.sqrt(np.maximum(state["marginal_var"], least))
         window.scratch["marginal_scale"] = usual * window.sd / window.base
         standard = standard / usual
-        return np.stack((standard, -standard))
+        return np.array((standard, -standard))
 
     def learn(self, state: Rows, window: Window) -> None:
         """See `Detector.learn`."""

@@ -57,7 +57,10 @@ class Rare(Detector):
     def observe(self, state: Rows, window: Window) -> Floats:
         """See `Detector.observe`."""
         rates = np.ones((2, len(window.z)))
-        some = np.flatnonzero(~np.isnan(window.hits) & (window.trials > 0))
+        known = ~np.isnan(window.hits)
+        if not known.any():
+            return rates
+        some = np.flatnonzero(known & (window.trials > 0))
         if not some.size:
             return rates
         hits, trials = state["rare_hits"], state["rare_trials"]
@@ -71,11 +74,11 @@ class Rare(Detector):
         trials[:, some] += window.trials[some] - trials[:, some] / SPANS
 
         seen, tried = hits[:, some], trials[:, some]
-        known = state["rare_known_hits"][some] + seen[2] - seen + 0.5
+        reference = state["rare_known_hits"][some] + seen[2] - seen + 0.5
         outside = state["rare_known_trials"][some] + trials[2, some] - tried
-        expected = known * tried / np.maximum(outside, 1.0)
+        expected = reference * tried / np.maximum(outside, 1.0)
         wander = (_WORTH * _WANDER + state["rare_excess"][:, some]) / (_WORTH + state["rare_energy"][:, some])
-        shape = 1.0 / (1.0 / known + np.maximum(wander, _WANDER))
+        shape = 1.0 / (1.0 / reference + np.maximum(wander, _WANDER))
         off, spread = (seen - expected) ** 2, expected / 2 + expected**2 / shape
         odd = (off > 4 * spread) & (outside > 0)
         recent = np.concatenate((seen[:1], seen[:2])) >= _RECENT
@@ -91,7 +94,7 @@ class Rare(Detector):
                 out[places] = tail(seen[places] + more, shape[places], share) * slope / span
         rates[0, some], rates[1, some] = np.minimum(above.min(0), 1.0), np.minimum(below.min(0), 1.0)
         window.scratch["busy"] = (rates[0] < _BUSY).astype("f4")
-        excess = np.minimum(off, 9.0 * spread + 1.0) - expected / 2 - expected**2 / known
+        excess = np.minimum(off, 9.0 * spread + 1.0) - expected / 2 - expected**2 / reference
         window.scratch["rare"] = np.vstack((some, leaving, excess, expected**2))
         return rates
 

@@ -18,4 +18,4 @@ class Spike(Detector):
 
     def observe(self, state: Rows, window: Window) -> Floats:
         """See `Detector.observe`."""
-        return np.stack((window.z, -window.z))
+        return np.array((window.z, -window.z))
