@@ -23,7 +23,7 @@ demo: setup ## simulate an incident day, run it through the pipeline, show what 
 	$(BIN)/driftline demo
 
 test: setup ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 check: setup ## ruff, mypy strict, import-linter, schema drift
 	$(BIN)/ruff check .
