@@ -1,7 +1,6 @@
 # driftline: `make demo` and `make test` are all the set-up there is.
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONWARNINGS ?= default
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench lock clean

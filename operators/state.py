@@ -1,10 +1,12 @@
 """The state codec: a versioned binary snapshot of plain values and numpy arrays.
 
-Layout: magic, format, zstd frame (checksummed) of a length-prefixed msgpack header and the arrays' bytes, one
-after another. Writing and reading take time linear in the size, and what is read equals what was written to
-the bit. A snapshot of another kind or of an unknown version is refused, never misread.
+Layout: magic, digest, zstd frame of a length-prefixed msgpack header and the arrays' bytes, one after
+another. The digest is over the frame, so that damage is seen before anything is made of it. Writing and
+reading take time linear in the size, and what is read equals what was written to the bit. A snapshot of
+another kind or of an unknown version is refused, never misread.
 """
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-_MAGIC = b"DRIFTST1"
+_MAGIC = b"DRIFTST2"
+_DIGEST = 16
 _LENGTH = struct.Struct("<Q")
 
 Array = npt.NDArray[Any]
@@ -55,7 +58,8 @@ def pack(kind: str, version: int, values: Mapping[str, Any], arrays: Mapping[str
     shapes = [(name, array.dtype.str, list(np.shape(arrays[name]))) for name, array in plain.items()]
     header = msgspec.msgpack.encode(_Header(kind, version, dict(values), shapes))
     body = b"".join([_LENGTH.pack(len(header)), header, *(array.tobytes() for array in plain.values())])
-    return _MAGIC + zstandard.ZstdCompressor(level=1, write_checksum=True).compress(body)
+    frame = zstandard.ZstdCompressor(level=1).compress(body)
+    return _MAGIC + _digest(frame) + frame
 
 
 def unpack(kind: str, versions: frozenset[int], data: bytes) -> State:
@@ -66,8 +70,12 @@ def unpack(kind: str, versions: frozenset[int], data: bytes) -> State:
     """
     if not data.startswith(_MAGIC):
         raise StateError(f"not a driftline snapshot: {kind} state expected")
+    start = len(_MAGIC) + _DIGEST
+    frame = data[start:]
+    if _digest(frame) != data[len(_MAGIC) : start]:
+        raise StateError(f"damaged snapshot of {kind} state: its digest does not fit")
     try:
-        body = zstandard.ZstdDecompressor().decompress(data[len(_MAGIC) :])
+        body = zstandard.ZstdDecompressor().decompress(frame)
         (length,) = _LENGTH.unpack_from(body)
         header = msgspec.msgpack.decode(body[_LENGTH.size : _LENGTH.size + length], type=_Header)
     except (zstandard.ZstdError, msgspec.MsgspecError, struct.error) as error:
@@ -87,3 +95,7 @@ def unpack(kind: str, versions: frozenset[int], data: bytes) -> State:
         arrays[name] = np.frombuffer(body, np.dtype(dtype), count, place).reshape(shape).copy()
         place += arrays[name].nbytes
     return State(header.version, header.values, arrays)
+
+
+def _digest(frame: bytes) -> bytes:
+    return hashlib.blake2b(frame, digest_size=_DIGEST).digest()
