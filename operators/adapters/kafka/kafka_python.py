@@ -82,6 +82,7 @@ class KafkaPythonClient:
         try:
             self._consumer.pause(*(wanted - now))
             self._consumer.resume(*(now - wanted))
+            self._free_slot()
             found = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
         except KafkaError as problem:
             raise self._refused("fetch", problem) from None
@@ -99,6 +100,13 @@ class KafkaPythonClient:
             ]
             for handle, records in found.items()
         }
+
+    def _free_slot(self) -> None:
+        # kafka-python 3.0.12 puts a partition that was paused half read back in line only when its slot is
+        # None, and leaves an emptied batch in it: the partition would never be read again
+        fetcher = self._consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from confluent_kafka import Producer
+from msgspec import structs
 
 from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource
 
@@ -62,6 +63,25 @@ def test_reads_every_partition_in_offset_order_to_the_end(
         assert found == {f"{topic}/0": [b"a", b"b"], f"{topic}/2": [b"c"]}
         assert all(source.ended(partition.name) for partition in source.partitions())
         assert all(source.at_end(partition.name) for partition in source.partitions())
+    finally:
+        source.close()
+
+
+def test_a_partition_that_waited_half_read_goes_on(broker: Broker, options: tuple[str, KafkaOptions]) -> None:
+    client, how = options
+    topic = f"{TOPIC}.{client}.parked"
+    broker.send([b"a"] * 5, 0, topic)
+    broker.send([b"b"] * 25, 1, topic)
+    source = KafkaSource(structs.replace(how, max_poll_records=10), [topic], client=client)
+    try:
+        source.partitions()
+        read = {0: 0, 1: 0}
+        for number, until in ((1, 10), (0, 5), (1, 25)):
+            deadline = time.monotonic() + 10
+            while read[number] < until and time.monotonic() < deadline:
+                for batch in source.poll([f"{topic}/{number}"], 0.2):
+                    read[number] += len(batch.records)
+        assert read == {0: 5, 1: 25}
     finally:
         source.close()
 
