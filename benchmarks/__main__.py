@@ -21,12 +21,14 @@ from benchmarks.tables import markdown, tables
 
 #: Module under `benchmarks` → whether ``make bench`` runs it unasked.
 BENCHMARKS: dict[str, bool] = {
+    "compare": False,
     "decode": True,
     "fold": True,
     "state": True,
     "pipeline": True,
     "embedding.speed": True,
     "embedding.power": False,
+    "embedding.type_one": False,
     "detection.cost": True,
     "detection.delay": False,
     "detection.false_alarms": False,

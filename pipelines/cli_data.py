@@ -141,6 +141,23 @@ def evaluate(
     show_summary(result["summary"])
 
 
+def compare(
+    baseline: Annotated[list[str], typer.Option("--baseline", metavar="FIELD=VALUE", help="what serves now")],
+    candidate: Annotated[
+        list[str], typer.Option("--candidate", metavar="FIELD=VALUE", help="what may replace it")
+    ],
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME")] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
+    clickhouse: Annotated[str | None, typer.Option("--clickhouse", metavar="URL")] = None,
+    json: Json = False,
+) -> None:
+    """Compare two versions on matched traffic: go, hold or roll back."""
+    from pipelines.compare import command
+
+    command(baseline, candidate, since, until, config=config, clickhouse=clickhouse, as_json=json)
+
+
 def register(app: typer.Typer) -> None:
     """Put these commands into the app."""
     app.command("simulate")(simulate)
@@ -148,3 +165,4 @@ def register(app: typer.Typer) -> None:
     app.command("backtest")(backtest)
     app.command("backtest-embeddings")(backtest_embeddings)
     app.command("evaluate")(evaluate)
+    app.command("compare")(compare)
