@@ -1,0 +1,90 @@
+"""The part ``kafka``: one broker that is its own controller (KRaft)."""
+
+import subprocess
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from pipelines.stack.errors import StackError
+from pipelines.stack.jars import jars, java
+from pipelines.stack.ports import Ports, address, listens
+from pipelines.stack.process import Process
+
+_CLUSTER = "driftline-stack-AAAAAA"  # Kafka wants 22 characters of base64
+_LOG = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
+
+
+def processes(folder: Path, ports: Ports) -> list[Process]:
+    """The broker, its log under ``folder/kafka``."""
+    classes = str(jars("kafka") / "*")
+    properties = folder / "kafka.properties"
+    run = [java(), "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", *_LOG, "-cp", classes]
+    return [
+        Process(
+            name="kafka",
+            part="kafka",
+            command=[*run, "kafka.Kafka", str(properties)],
+            address=address(ports.kafka),
+            healthy=lambda: _healthy(ports.kafka),
+            prepare=lambda: _prepare(folder, properties, ports),
+        )
+    ]
+
+
+def _healthy(port: int) -> bool:
+    if not listens(port):  # the client would try for long, and say so
+        return False
+    try:
+        client = KafkaAdminClient(bootstrap_servers=address(port), request_timeout_ms=5_000)
+    except KafkaError:
+        return False
+    try:
+        return bool(client.describe_cluster()["brokers"])
+    except KafkaError:
+        return False
+    finally:
+        client.close()
+
+
+def _prepare(folder: Path, properties: Path, ports: Ports) -> None:
+    properties.write_text("".join(f"{key}={value}\n" for key, value in _settings(folder, ports).items()))
+    if (folder / "kafka" / "meta.properties").exists():
+        return
+    classes = str(jars("kafka") / "*")
+    tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
+    answer = subprocess.run(  # noqa: S603
+        [java(), "-cp", classes, *tool], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise StackError(f"kafka: its folder cannot be formatted: {answer.stdout}{answer.stderr}")
+
+
+def _settings(folder: Path, ports: Ports) -> dict[str, object]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "listeners": f"PLAINTEXT://{address(ports.kafka)},CONTROLLER://{address(ports.kafka_controller)}",
+        "advertised.listeners": f"PLAINTEXT://{address(ports.kafka)}",
+        "controller.quorum.bootstrap.servers": address(ports.kafka_controller),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": folder / "kafka",
+        # topics are made by `driftline topics create`: a misspelt one is an error, not a new topic
+        "auto.create.topics.enable": "false",
+        "message.max.bytes": 17 << 20,  # a record of 16 MiB and its head
+        "replica.fetch.max.bytes": 17 << 20,
+        # one broker holds the only replica of everything, and few files
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # a broker that was killed may come back once its last session has run out
+        "broker.heartbeat.interval.ms": 500,
+        "broker.session.timeout.ms": 2_000,
+    }

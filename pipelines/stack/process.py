@@ -1,0 +1,115 @@
+"""One process of a stack: how it is started, known again, and ended with all it started.
+
+Every process carries a mark in its environment, which its children inherit. What carries the mark is ours,
+whatever became of its parent; a process id that was given to another program meanwhile does not.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_MARK = "DRIFTLINE_STACK_PROCESS"
+
+
+@dataclass(frozen=True)
+class Process:
+    """What to run.
+
+    Args:
+        name: as ``taskmanager-0``.
+        part: of the stack it belongs to, as ``flink``.
+        command: program, by its path, and arguments.
+        address: where it listens.
+        healthy: whether it does its work; asked while it runs.
+        prepare: what must be in place before it starts.
+        environment: added to the caller's.
+    """
+
+    name: str
+    part: str
+    command: list[str]
+    address: str
+    healthy: Callable[[], bool]
+    prepare: Callable[[], None] = lambda: None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def start(process: Process, folder: Path, log: Path) -> int:
+    """Start it in a session of its own, its output appended to the log; gives its process id."""
+    process.prepare()
+    environment = {**os.environ, **process.environment, _MARK: _mark(folder, process.name)}
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    # spawned, not subprocess: the process is to outlive the object that started it
+    return os.posix_spawn(
+        process.command[0],
+        process.command,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE],  # Python ignores it, and the child would too
+    )
+
+
+def runs(pid: int, folder: Path, name: str) -> bool:
+    """Whether the process of this id is still the one that was started under this name."""
+    try:
+        return _is(psutil.Process(pid), _mark(folder, name))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def end(folder: Path, name: str, kind: int = signal.SIGTERM, *, wait: float = 20.0) -> int:
+    """Signal a process and all it started; those still there after ``wait`` seconds are killed.
+
+    Returns:
+        How many were signalled.
+    """
+    ours = list(_marked(_mark(folder, name)))
+    for one in ours:
+        _signal(one, kind)
+    _, alive = psutil.wait_procs(ours, timeout=wait)
+    for one in alive:
+        _signal(one, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=wait)
+    return len(ours)
+
+
+def memory(folder: Path, name: str) -> int:
+    """Bytes that a process and all it started hold in memory."""
+    total = 0
+    for one in _marked(_mark(folder, name)):
+        try:
+            total += one.memory_info().rss
+        except psutil.Error:  # ended meanwhile
+            continue
+    return total
+
+
+def _mark(folder: Path, name: str) -> str:
+    return f"{name}@{folder}"
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    return (one for one in psutil.process_iter() if _is(one, mark))
+
+
+def _is(process: psutil.Process, mark: str) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_MARK) == mark)
+    except (psutil.Error, OSError):  # ended meanwhile, or another user's
+        return False
+
+
+def _signal(process: psutil.Process, kind: int) -> None:
+    try:
+        process.send_signal(kind)
+    except psutil.NoSuchProcess:
+        return

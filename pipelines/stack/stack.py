@@ -1,0 +1,205 @@
+"""A stack: which processes there are, started side by side, watched until healthy, ended."""
+
+import fcntl
+import importlib
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pipelines.stack import process as processes
+from pipelines.stack.errors import StackError
+from pipelines.stack.ports import Ports, address, listens
+from pipelines.stack.process import Process
+
+#: Parts, in the order they are shown; each is a module of this package.
+PARTS = ("kafka", "flink", "clickhouse")
+_PATIENCE = 90.0  # seconds that a part may take to come up
+_LAST_LINES = 15
+
+
+class Status(Struct, frozen=True):
+    """One process as it is now. ``memory``: bytes, with all it started."""
+
+    name: str
+    part: str
+    pid: int | None
+    running: bool
+    healthy: bool
+    address: str
+    memory: int
+    log: str
+
+
+class _State(Struct):
+    ports: Ports
+    pids: dict[str, int]
+
+
+class Stack:
+    """The servers of one folder; any number of `Stack` objects may look at the same.
+
+    Args:
+        folder: data, logs, settings and what runs; made if it is not there.
+        ports: where to listen; by default those of ``folder/stack.json``, else free ones.
+    """
+
+    def __init__(self, folder: Path, ports: Ports | None = None) -> None:
+        self.folder = folder.resolve()
+        self._file = self.folder / "stack.json"
+        known = self._read()
+        self.ports = known.ports if known else ports or Ports.free()
+
+    @property
+    def kafka(self) -> str:
+        """``127.0.0.1:PORT`` of the broker."""
+        return address(self.ports.kafka)
+
+    @property
+    def clickhouse(self) -> str:
+        """What ``--clickhouse`` takes."""
+        return f"http://{address(self.ports.clickhouse)}/driftline"
+
+    def up(self, *parts: str) -> None:
+        """Start what of these parts does not run, all at once, and wait until everything is healthy.
+
+        Raises:
+            NotInstalledError: a program or jars that a part needs are not on this machine.
+            StackError: a process ended or did not become healthy.
+        """
+        wanted = self._processes(parts)
+        with self._lock():
+            for one in wanted:
+                if not self._runs(one.name):
+                    self._start(one)
+        self._wait(wanted)
+
+    def down(self, *parts: str) -> None:
+        """End what runs of these parts (of all, if none is named); data stays."""
+        with self._lock():
+            state = self._state()
+            for name in [name for name in reversed(state.pids) if not parts or part_of(name) in parts]:
+                processes.end(self.folder, name)
+                del state.pids[name]
+            self._write(state)
+
+    def status(self) -> list[Status]:
+        """Every process that was started and not ended, and how it does."""
+        pids = self._state().pids
+        parts = [part for part in PARTS if part in {part_of(name) for name in pids}]
+        return [self._status(one, pids.get(one.name)) for one in self._processes(parts)]
+
+    def start(self, process: str) -> None:
+        """Start one process, as after a `kill`, and wait until it is healthy."""
+        one = self._named(process)
+        with self._lock():
+            if self._runs(process):
+                return
+            self._start(one)
+        self._wait([one])
+
+    def kill(self, process: str, kind: int = signal.SIGKILL) -> int:
+        """Signal a process and all it started, and wait for their end; gives how many there were.
+
+        Raises:
+            StackError: it does not run.
+        """
+        self._named(process)
+        with self._lock():
+            hit = processes.end(self.folder, process, kind)
+        if not hit:
+            raise StackError(f"{process} does not run")
+        return hit
+
+    def log(self, process: str) -> Path:
+        """The file that its output goes to."""
+        return self.folder / "logs" / f"{process}.log"
+
+    def _processes(self, parts: Sequence[str]) -> list[Process]:
+        found: list[Process] = []
+        for part in parts:
+            if part not in PARTS:
+                raise StackError(f"a stack has no part {part!r}; it has {', '.join(PARTS)}")
+            module = importlib.import_module(f"pipelines.stack.{part}")
+            found += module.processes(self.folder, self.ports)
+        return found
+
+    def _named(self, name: str) -> Process:
+        for one in self._processes([part_of(name)]):
+            if one.name == name:
+                return one
+        raise StackError(f"a stack has no process {name!r}")
+
+    def _runs(self, name: str) -> bool:
+        pid = self._state().pids.get(name)
+        return pid is not None and processes.runs(pid, self.folder, name)
+
+    def _start(self, one: Process) -> None:
+        port = int(one.address.rpartition(":")[2])
+        if listens(port):
+            raise StackError(f"{one.name}: something else listens on {one.address}")
+        processes.end(self.folder, one.name, signal.SIGKILL)  # what a lost parent left behind
+        state = self._state()
+        self.log(one.name).parent.mkdir(exist_ok=True)
+        state.pids[one.name] = processes.start(one, self.folder, self.log(one.name))
+        self._write(state)
+
+    def _wait(self, wanted: Sequence[Process]) -> None:
+        until = time.monotonic() + _PATIENCE
+        for one in wanted:
+            while not one.healthy():
+                if not self._runs(one.name):
+                    raise StackError(f"{one.name} ended; the last of {self._tail(one.name)}")
+                if time.monotonic() > until:
+                    raise StackError(f"{one.name} is not healthy yet; the last of {self._tail(one.name)}")
+                time.sleep(0.2)
+
+    def _status(self, one: Process, pid: int | None) -> Status:
+        running = self._runs(one.name)
+        return Status(
+            name=one.name,
+            part=one.part,
+            pid=pid if running else None,
+            running=running,
+            healthy=running and one.healthy(),
+            address=one.address,
+            memory=processes.memory(self.folder, one.name) if running else 0,
+            log=str(self.log(one.name)),
+        )
+
+    def _tail(self, name: str) -> str:
+        log = self.log(name)
+        lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:] if log.exists() else []
+        return "\n  ".join([f"{log}:", *lines])
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "stack.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _read(self) -> _State | None:
+        try:
+            return msgspec.json.decode(self._file.read_bytes(), type=_State)
+        except FileNotFoundError:
+            return None
+        except msgspec.DecodeError as problem:
+            raise StackError(f"{self._file}: {problem}; is this the folder of a stack?") from problem
+
+    def _state(self) -> _State:
+        return self._read() or _State(self.ports, {})
+
+    def _write(self, state: _State) -> None:
+        partial = self._file.with_suffix(".partial")
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+        partial.replace(self._file)
+
+
+def part_of(process: str) -> str:
+    """The part that a process belongs to."""
+    return process if process in ("kafka", "clickhouse") else "flink"
