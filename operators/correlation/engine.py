@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from operators.correlation.episodes import Topology, episode
 from operators.correlation.grouping import Group, group
-from operators.correlation.incidents import Context, as_of, first_id, moments
+from operators.correlation.incidents import Context, as_of_now, first_id, tell
 from operators.correlation.suspects import BEFORE, Change
 from schemas.outputs import Incident
 from schemas.rows import incidents_table, read_events, read_incidents
@@ -74,9 +74,7 @@ def _read(store: Tables, now: int, since: int) -> _Read:
             change_type=row["change_type"],
             status=row["status"],
             at=row["at_ms"],
-            ends=row["ends_ms"],
             expected=row["expected"],
-            summary=row["summary"],
             to=row["to_ref"],
             target=dict(row["target"]),
         )
@@ -101,9 +99,8 @@ def _versions(store: Tables, found: Group, read: _Read, claimed: set[UUID]) -> l
     claimed.add(incident_id)
     context = read.context
     told = [known] if known else []
-    for moment in [context.now] if known else moments(found, context):
-        version = as_of(found, moment, context, incident_id)
-        if told and replace(told[-1], version=1, blast_radius={}) == version:
+    for version in [as_of_now(found, context, incident_id)] if known else tell(found, context):
+        if told and replace(told[-1], version=version.version, blast_radius={}) == version:
             continue
         number = told[-1].version + 1 if told else 1
         told.append(replace(version, version=number, blast_radius=_blast(store, version)))

@@ -48,15 +48,20 @@ class Topology:
     """What runs where, learnt from telemetry: replica → node, gpu → replica and the like.
 
     ``parents`` maps ``"gpu:G1"`` to its entities by field, as ``{"replica": "r1", "node": "n1"}``;
-    ``places`` holds the (service, field, value) that telemetry spoke of.
+    ``places`` holds what telemetry spoke of: the values by (service, field).
     """
 
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    places: frozenset[tuple[str, str, str]] = frozenset()
+    places: Mapping[tuple[str | None, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, edges: Iterable[tuple[str, str]], places: Iterable[tuple[str, str, str]] = ()) -> "Topology":
-        """From ``("replica:r1", "node:n1")`` pairs; follows one more step (gpu → replica → node)."""
+        """From ``("replica:r1", "node:n1")`` pairs, followed one more step (gpu → replica → node).
+
+        Args:
+            edges: what runs on what.
+            places: (service, field, value) that telemetry spoke of.
+        """
         direct: dict[str, dict[str, str]] = {}
         for source, target in edges:
             name, _, value = target.partition(":")
@@ -68,7 +73,10 @@ class Topology:
                 for further, entity in direct.get(f"{name}:{value}", {}).items():
                     found.setdefault(further, entity)
             full[source] = found
-        return cls(full, frozenset(places))
+        known: dict[tuple[str | None, str], set[str]] = {}
+        for service, name, value in places:
+            known.setdefault((service, name), set()).add(value)
+        return cls(full, {place: frozenset(values) for place, values in known.items()})
 
     def expand(self, identity: Mapping[str, str]) -> dict[str, str]:
         """The identity with what its gpu and replica imply filled in; what it carries itself stands."""
@@ -81,9 +89,9 @@ class Topology:
 
     def values(self, name: str, service: str | None = None) -> frozenset[str]:
         """Every known entity of a field, of one service where its places are known."""
-        own = {value for its, place, value in self.places if place == name and its == service}
+        own = self.places.get((service, name))
         if own:
-            return frozenset(own)
+            return own
         prefix = name + ":"
         found = {key[len(prefix) :] for key in self.parents if key.startswith(prefix)}
         found.update(targets[name] for targets in self.parents.values() if name in targets)

@@ -1,10 +1,10 @@
 """A group of episodes as an incident: its severity over time, verdict, root, suspects and advice.
 
-An incident is told as it stood at a moment of event time: `as_of` looks only at members detected by then, so
-"as raised" and "as it is now" come from the same code.
+An incident is told as it stood at a moment of event time, from the members detected by then alone: "as
+raised" and "as it is now" come from the same code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -46,15 +46,33 @@ class Context:
     now: int
 
 
-def as_of(group: Group, moment: int, context: Context, incident_id: UUID, version: int = 1) -> Incident:
-    """The incident as it stood at ``moment`` (ms), or as it is now when that is `Context.now`."""
+def tell(group: Group, context: Context) -> Iterator[Incident]:
+    """All versions of a group as a new incident: as it opened, as it paged, and as it stands now."""
+    paged = paged_at(group, context.now, context)
+    opening = _first(opened_at(group), paged)
+    if opening is None:
+        return
+    told = sorted({opening, *(() if paged is None else (paged,)), context.now})
+    for version, moment in enumerate(told, 1):
+        yield _version(group, moment, context, first_id(group), paged, version)
+
+
+def as_of_now(group: Group, context: Context, incident_id: UUID) -> Incident:
+    """A group as the incident of this id stands now."""
+    return _version(group, context.now, context, incident_id, paged_at(group, context.now, context), 1)
+
+
+def _version(
+    group: Group, moment: int, context: Context, incident_id: UUID, paged: int | None, version: int
+) -> Incident:
+    """The incident as it stood at ``moment`` (ms); ``paged``: when it did, over all its time."""
     known = _until(group, moment)
     members = known.members
     root = localise(known, context.topology)
     identity = shared(known)
     suspects = rank(_by(context.changes, moment), _onset(members), identity | root)
     verdict = _verdict(members, suspects)
-    raised = paged_at(group, moment, context)
+    raised = paged if paged is not None and paged <= moment else None
     advice = advise(
         Case(verdict.symptom, verdict.layer, root, frozenset(m.signal for m in members), suspects)
     )
@@ -99,15 +117,6 @@ def opened_at(group: Group) -> int | None:
     strong = [m.detected for m in group.members if m.severity != "info" or m.score >= STRONG]
     few = sorted(m.detected for m in group.members)[FEW - 1 : FEW]
     return min(strong + few, default=None)
-
-
-def moments(group: Group, context: Context) -> list[int]:
-    """When there is something to tell: its opening, its page if it has one, and now; else nothing."""
-    page = paged_at(group, context.now, context)
-    opening = _first(opened_at(group), page)
-    if opening is None:
-        return []
-    return sorted({opening, *(() if page is None else (page,)), context.now})
 
 
 def paged_at(group: Group, moment: int, context: Context) -> int | None:

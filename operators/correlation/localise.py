@@ -5,7 +5,7 @@ against it. When several siblings are affected, what they have in common (a node
 the root, and when most of them are, nothing narrower than the service is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
 from operators.correlation.grouping import Group
@@ -39,8 +39,7 @@ def _weight(member: Episode) -> float:
 
 def shared(group: Group) -> dict[str, str]:
     """The fields all members' slices share, with equal values."""
-    first, *rest = (dict(member.identity) for member in group.members)
-    return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
+    return _common([dict(member.identity) for member in group.members])
 
 
 def localise(group: Group, topology: Topology) -> dict[str, str]:
@@ -74,7 +73,7 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
     return root
 
 
-def _common(identities: list[dict[str, str]]) -> Mapping[str, str]:
+def _common(identities: Sequence[dict[str, str]]) -> dict[str, str]:
     first, *rest = identities
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
 

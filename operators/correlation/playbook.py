@@ -26,10 +26,7 @@ class Case:
 
     def change(self, *types: str) -> ScoredChange | None:
         """The best convincing suspect of one of these change types."""
-        return next(
-            (s for s in self.suspects if s.score >= CONVINCING and (not types or s.change_type in types)),
-            None,
-        )
+        return next((s for s in self.suspects if s.score >= CONVINCING and s.change_type in types), None)
 
     def sees(self, *prefixes: str) -> bool:
         """Whether a member's signal starts with one of these."""

@@ -42,9 +42,7 @@ class Change:
     change_type: str
     status: str
     at: int
-    ends: int | None
     expected: bool
-    summary: str
     to: str
     target: Mapping[str, str]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from operators.correlation.episodes import Episode, Topology
 from operators.correlation.grouping import group
-from operators.correlation.incidents import Context, as_of, first_id, moments, paged_at
+from operators.correlation.incidents import Context, as_of_now, first_id, paged_at, tell
 from operators.correlation.localise import localise
 from operators.correlation.suspects import Change, rank
 
@@ -59,7 +59,7 @@ DURATION = "gen_ai.server.request.duration"
 
 def incident(found, changes=(), now=T0 + 600 * MINUTE):
     context = Context(TOPOLOGY, changes, now)
-    return as_of(found, now, context, first_id(found))
+    return as_of_now(found, context, first_id(found))
 
 
 def test_a_hot_gpu_and_its_slow_replica_are_one_incident_that_names_the_device():
@@ -140,9 +140,7 @@ def prompt_change(at, **target):
         "prompt",
         "succeeded",
         T0 + at * MINUTE,
-        None,
         False,
-        "",
         "p2",
         {"service": "chat-api"} | target,
     )
@@ -207,7 +205,7 @@ def test_a_moved_input_never_pages_and_is_called_robustness():
 )
 def test_a_change_elsewhere_is_no_suspect(target, fits):
     affected = BASE | {"replica": "r3", "region": "eu"}
-    change = Change("c", "config", "succeeded", T0, None, False, "", "", {"service": "chat-api"} | target)
+    change = Change("c", "config", "succeeded", T0, False, "", {"service": "chat-api"} | target)
     assert bool(rank([change], T0 + 5 * MINUTE, affected)) is fits
 
 
@@ -225,15 +223,15 @@ def test_weak_signals_that_agree_page_when_the_third_has_lasted():
     context = Context(TOPOLOGY, (), T0 + 600 * MINUTE)
     (found,) = group(members, TOPOLOGY)
     assert paged_at(found, context.now, context) == members[2].start + 5 * MINUTE
-    raised, now = moments(found, context)
-    told = [as_of(found, moment, context, first_id(found)) for moment in (raised, now)]
-    assert [t.severity for t in told] == ["warning", "warning"]
+    told = list(tell(found, context))
+    assert [(t.version, t.severity) for t in told] == [(1, "warning"), (2, "warning")]
+    raised = members[2].start + 5 * MINUTE
     assert {(t.detected_at, t.paged_at) for t in told} == {(raised, raised)}
 
 
 def test_one_faint_sign_is_an_event_but_no_incident():
     (found,) = group([episode(1, TTFT, 0, severity="info")], TOPOLOGY)
-    assert moments(found, Context(TOPOLOGY, (), T0 + 600 * MINUTE)) == []
+    assert list(tell(found, Context(TOPOLOGY, (), T0 + 600 * MINUTE))) == []
 
 
 def test_suppressed_members_do_not_page():
