@@ -1,17 +1,20 @@
-"""Which broker the topics commands mean, and how it is reached."""
+"""Which broker the topics and dlq commands mean, and how it is reached."""
 
 from pathlib import Path
-from typing import Any
 
-from pipelines.config import ConfigError, kafka_servers, resolve
-from pipelines.engines.job import kafka_client_settings, kafka_options
+from operators.adapters.kafka import KafkaOptions
+from pipelines.config import Config, ConfigError, kafka_servers, resolve
+from pipelines.engines.job import kafka_options
 
 
-def broker(path: Path | None, flag: str | None) -> tuple[str, dict[str, Any]]:
-    """Servers and kafka-python's options: of the flag, else of the config's input or output."""
-    config = resolve(path)
+def broker(path: Path | None, flag: str | None) -> KafkaOptions:
+    """The broker of the flag, else of the config's input or output."""
+    return broker_of(resolve(path), flag)
+
+
+def broker_of(config: Config, flag: str | None) -> KafkaOptions:
+    """The same of a config that is read already."""
     for address in (flag, config.input, config.output):
-        servers = kafka_servers(address or "")
-        if address and servers:
-            return servers, kafka_client_settings(kafka_options(config, address))
+        if address and kafka_servers(address):
+            return kafka_options(config, address)
     raise ConfigError("no broker: give --kafka kafka://HOST:PORT, or a config whose input is one")

@@ -150,7 +150,7 @@ def topics_create(kafka: Broker = None, config: ConfigFile = None, json: Json = 
     from pipelines.brokers import broker
     from pipelines.topics import create
 
-    created = create(*broker(config, kafka))
+    created = create(broker(config, kafka))
     cli_data.show(created, json, f"created: {', '.join(created) or 'none, all are there'}")
 
 
@@ -160,7 +160,7 @@ def topics_diff(kafka: Broker = None, config: ConfigFile = None, json: Json = Fa
     from pipelines.brokers import broker
     from pipelines.topics import diff
 
-    rows = diff(*broker(config, kafka))
+    rows = diff(broker(config, kafka))
     lines = [f"{row.topic}: {row.what} is {row.found}, declared {row.declared}" for row in rows]
     cli_data.show([row._asdict() for row in rows], json, "\n".join(lines) or "as declared")
     if rows:

@@ -31,7 +31,7 @@ SCHEMA_PATH = Path(__file__).resolve().parent.parent / "schemas" / "json" / "con
 class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How Kafka is reached. User and password: `username_file`, `password_file` or the environment."""
 
-    client: Literal["kafka-python"] = "kafka-python"
+    client: Literal["kafka-python", "aiokafka", "confluent-kafka"] = "kafka-python"
     group: Annotated[str, Meta(min_length=1)] = "driftline"
     topics: tuple[str, ...] = ()
     start: Literal["earliest", "latest"] = "earliest"

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from operators.adapters.kafka.options import KafkaOptions
 from operators.store_errors import SinkError
 from schemas.topics import INPUT_TOPICS, OUTPUT_TOPICS, TOPICS, TopicSpec
-
-#: How long a broker may take to answer at all.
-_BOOTSTRAP_MS = 10_000
 
 
 class TopicRow(NamedTuple):
@@ -41,12 +39,11 @@ def list_topics() -> list[TopicRow]:
     return [TopicRow(topic, direction.get(topic, "dlq"), spec) for topic, spec in TOPICS.items()]
 
 
-def create(bootstrap: str, config: Mapping[str, Any] | None = None, replication: int = -1) -> list[str]:
+def create(options: KafkaOptions, replication: int = -1) -> list[str]:
     """Create the topics that a broker lacks; returns their names. Topics it has are left as they are.
 
     Args:
-        bootstrap: ``HOST:PORT``, several by comma.
-        config: further options of `kafka.KafkaAdminClient`.
+        options: how the broker is reached.
         replication: copies of each partition; -1 leaves it to the broker.
 
     Raises:
@@ -54,21 +51,21 @@ def create(bootstrap: str, config: Mapping[str, Any] | None = None, replication:
     """
     from kafka.errors import TopicAlreadyExistsError
 
-    with _admin(bootstrap, config) as admin:
+    with _admin(options) as admin:
         missing = [topic for topic in TOPICS if topic not in admin.list_topics()]
         created = []
         for topic in missing:
             spec = TOPICS[topic]
-            options = {"num_partitions": spec.partitions, "replication_factor": replication}
+            shape = {"num_partitions": spec.partitions, "replication_factor": replication}
             try:
-                admin.create_topics({topic: options | {"configs": spec.config}})
+                admin.create_topics({topic: shape | {"configs": spec.config}})
             except TopicAlreadyExistsError:
                 continue  # made by someone else meanwhile
             created.append(topic)
         return created
 
 
-def diff(bootstrap: str, config: Mapping[str, Any] | None = None) -> list[Difference]:
+def diff(options: KafkaOptions) -> list[Difference]:
     """Where a broker's topics are not as declared; empty if they all are. Other topics of it are no concern.
 
     Raises:
@@ -76,7 +73,7 @@ def diff(bootstrap: str, config: Mapping[str, Any] | None = None) -> list[Differ
     """
     from kafka.admin import ConfigResource, ConfigResourceType
 
-    with _admin(bootstrap, config) as admin:
+    with _admin(options) as admin:
         there = [topic for topic in TOPICS if topic in admin.list_topics()]
         if not there:
             return compare(TOPICS, {})
@@ -110,17 +107,19 @@ def _values(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def _admin(bootstrap: str, config: Mapping[str, Any] | None) -> Iterator[Any]:
+def _admin(options: KafkaOptions) -> Iterator[Any]:
     # here, as listing the topics should not wait for the client
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
+    from operators.adapters.kafka.kafka_python import settings
+
     try:
-        options = {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | dict(config or {})
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","), **options)
+        admin = KafkaAdminClient(**settings(options))
         try:
             yield admin
         finally:
             admin.close()
-    except KafkaError as error:
-        raise SinkError(f"kafka://{bootstrap}: {error}") from error
+    except (KafkaError, OSError) as error:
+        reason = f"{type(error).__name__} {error}".strip()
+        raise SinkError(f"kafka://{options.servers}: {reason}") from error

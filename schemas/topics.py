@@ -18,12 +18,17 @@ class TopicSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     partitions: Annotated[int, Meta(ge=1)]
     cleanup: Literal["delete", "compact"]
     retention_ms: Annotated[int, Meta(ge=-1)]
+    max_message_bytes: Annotated[int, Meta(ge=1)]
     compatibility: str
 
     @property
     def config(self) -> dict[str, str]:
         """Its configuration in Kafka's words."""
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            "max.message.bytes": str(self.max_message_bytes),
+        }
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):

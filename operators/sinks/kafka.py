@@ -1,9 +1,11 @@
-"""Anomaly events, incidents and dead letters to Kafka, with kafka-python."""
+"""Anomaly events, incidents and dead letters to Kafka."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
+from msgspec import structs
+
+from operators.adapters.kafka.client import OutRecord, connect_producer
+from operators.adapters.kafka.options import KafkaOptions
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.sinks.dead_letters import dlq_record, dlq_topic
@@ -15,23 +17,14 @@ ANOMALIES = "anomalies.v1"
 INCIDENTS = "incidents.v1"
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    topic: str
-    key: bytes | None
-    headers: list[tuple[str, bytes]]
-    value: bytes
-
-
 class KafkaSink:
     """Sends CloudEvents in binary mode, keyed by fingerprint or incident id, with ``acks=all``.
 
     Args:
-        bootstrap: ``HOST:PORT``, several by comma.
-        config: further options of `kafka.KafkaProducer`, such as ``security_protocol``, ``ssl_cafile``,
-            ``sasl_mechanism`` or ``api_version``.
+        options: how the broker is reached.
+        client: name of the client library.
         pipeline: the last part of the events' ``source``.
-        timeout_s: how long `flush` waits for the brokers.
+        timeout_s: how long `flush` waits for brokers that are away before it gives up, keeping all.
 
     Raises:
         SinkError: the client refuses its options or finds no broker; some do so at the first `flush` only.
@@ -39,26 +32,15 @@ class KafkaSink:
 
     def __init__(
         self,
-        bootstrap: str,
-        config: Mapping[str, Any] | None = None,
+        options: KafkaOptions,
+        client: str = "kafka-python",
         pipeline: str = "driftline",
         timeout_s: float = 60.0,
     ):
-        # here, as only those who send to Kafka should wait for its client
-        import kafka
-
-        options = {"acks": "all", "compression_type": "gzip", "max_block_ms": int(timeout_s * 1000)}
-        self._errors = kafka.errors
-        self._bootstrap = bootstrap
+        self._servers = options.servers
         self._pipeline = pipeline
-        self._timeout_s = timeout_s
-        self._pending: list[_Record] = []
-        try:
-            self._producer = kafka.KafkaProducer(
-                bootstrap_servers=bootstrap.split(","), **options | dict(config or {})
-            )
-        except kafka.errors.KafkaError as error:
-            raise SinkError(f"kafka://{bootstrap}: {_reason(error)}") from error
+        self._pending: list[OutRecord] = []
+        self._producer = connect_producer(client, structs.replace(options, timeout_s=timeout_s))
 
     def write(self, emission: Emission) -> None:
         """Take one emission's events."""
@@ -73,37 +55,17 @@ class KafkaSink:
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Take refused samples."""
         for letter in letters:
-            self._pending.append(_Record(dlq_topic(letter.topic), None, *dlq_record(letter)))
+            self._pending.append(OutRecord(dlq_topic(letter.topic), None, *dlq_record(letter)))
 
     def flush(self) -> None:
         """Send what was gathered and wait until the brokers have it; raises `SinkError`, keeping the rest."""
-        futures = {}
-        reason: Exception | None = None
-        for place, record in enumerate(self._pending):
-            try:
-                futures[place] = self._producer.send(
-                    record.topic, record.value, key=record.key, headers=record.headers
-                )
-            except self._errors.KafkaTimeoutError as error:
-                reason = error
-                break  # nobody answers: each of the others would wait as long
-            except self._errors.KafkaError as error:
-                reason = error
-        try:
-            self._producer.flush(timeout=self._timeout_s)
-        except self._errors.KafkaError as error:
-            reason = error
-        taken = {place for place, future in futures.items() if future.succeeded()}
-        sent, self._pending = (
-            self._pending,
-            [r for place, r in enumerate(self._pending) if place not in taken],
-        )
-        if self._pending:
+        sent, failed = self._pending, self._producer.deliver(self._pending) if self._pending else {}
+        self._pending = _kept(sent, failed)
+        if failed:
             # those whose answer was lost may arrive twice: at least once, and the id tells
-            failure = next((f.exception for f in futures.values() if f.failed()), None) or reason
             raise SinkError(
-                f"kafka://{self._bootstrap}: {len(self._pending)} of {len(sent)} records not taken: "
-                f"{_reason(failure)}"
+                f"kafka://{self._servers}: {len(failed)} of {len(sent)} records not taken: "
+                f"{failed[min(failed)]}"
             )
 
     def close(self) -> None:
@@ -111,12 +73,20 @@ class KafkaSink:
         try:
             self.flush()
         finally:
-            self._producer.close(timeout=5)
+            self._producer.close()
 
     def _add(self, topic: str, output: AnomalyEvent | Incident) -> None:
-        key, headers, value = cloudevent_kafka(output, self._pipeline)
-        self._pending.append(_Record(topic, key, headers, value))
+        self._pending.append(OutRecord(topic, *cloudevent_kafka(output, self._pipeline)))
 
 
-def _reason(error: Exception | None) -> str:
-    return "no answer in time" if error is None else f"{type(error).__name__} {error}".strip()
+def _kept(sent: list[OutRecord], failed: dict[int, str]) -> list[OutRecord]:
+    """What to send again: what failed and, so that a key's last record stays its newest, what followed it."""
+    keys: dict[tuple[str, bytes], int] = {}
+    for index in sorted(failed):
+        if (key := sent[index].key) is not None:
+            keys.setdefault((sent[index].topic, key), index)
+    return [
+        record
+        for index, record in enumerate(sent)
+        if index in failed or (record.key and index > keys.get((record.topic, record.key), len(sent)))
+    ]

@@ -1,10 +1,9 @@
 """Where records come from: files here, Kafka in its adapter; both hand out the same records."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(Struct, frozen=True, gc=False):
     """One record of a partition.
 
     ``topic`` is the canonical name, ``partition`` is ``topic/number``; ``offset`` numbers the partition's

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from operators.adapters.files import FileSource
 from operators.adapters.kafka import KafkaOptions, KafkaSource
@@ -50,21 +49,6 @@ def kafka_options(config: Config, address: str) -> KafkaOptions:
         api_version=kafka.api_version,
         max_poll_records=kafka.max_poll_records,
     )
-
-
-def kafka_client_settings(options: KafkaOptions) -> dict[str, Any]:
-    """The same for kafka-python's producer and admin client, which the sinks and topics commands use."""
-    given = {
-        "security_protocol": options.security_protocol,
-        "ssl_cafile": options.ssl_ca_file,
-        "ssl_certfile": options.ssl_cert_file,
-        "ssl_keyfile": options.ssl_key_file,
-        "sasl_mechanism": options.sasl_mechanism,
-        "sasl_plain_username": options.username,
-        "sasl_plain_password": options.password,
-        "api_version": options.api_version,
-    }
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def open_source(job: Job, part: tuple[int, int] = (0, 1)) -> Source:

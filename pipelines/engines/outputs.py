@@ -9,7 +9,7 @@ from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
 from pipelines.config import Config, kafka_servers
-from pipelines.engines.job import kafka_client_settings, kafka_options
+from pipelines.engines.job import kafka_options
 from schemas.outputs import Incident
 from schemas.rows import Count
 
@@ -79,7 +79,6 @@ def _publisher(config: Config) -> Publisher | None:
     address = config.output
     if not address:
         return None
-    servers = kafka_servers(address)
-    if servers is None:
+    if kafka_servers(address) is None:
         return FileSink(Path(address))
-    return KafkaSink(servers, kafka_client_settings(kafka_options(config, address)))
+    return KafkaSink(kafka_options(config, address), config.kafka.client)

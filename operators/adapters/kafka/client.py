@@ -1,4 +1,4 @@
-"""The seam between the Kafka source and a client library: a new client is one file and one line below."""
+"""The seam between driftline and a Kafka library: a new library is one file and one line below."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -6,35 +6,28 @@ from typing import Protocol, cast
 
 from msgspec import Struct
 
+from operators.adapters.kafka.options import KafkaOptions
 from operators.intake import SourceRecord
 
 #: (topic, partition number)
 TopicPartition = tuple[str, int]
 
 
-class KafkaOptions(Struct, frozen=True, kw_only=True):
-    """How the broker is reached; secrets are here already, so an instance is never shown or logged."""
+class OutRecord(Struct, frozen=True):
+    """One record to send; without a key it goes to any partition."""
 
-    servers: str
-    group: str = "driftline"
-    start: str = "earliest"
-    security_protocol: str = "PLAINTEXT"
-    ssl_ca_file: str | None = None
-    ssl_cert_file: str | None = None
-    ssl_key_file: str | None = None
-    sasl_mechanism: str | None = None
-    username: str | None = None
-    password: str | None = None
-    api_version: tuple[int, int] | None = None
-    max_poll_records: int = 1000
-    bootstrap_timeout_s: float = 10.0
-
-    def __repr__(self) -> str:
-        return f"KafkaOptions(servers={self.servers!r}, group={self.group!r})"
+    topic: str
+    key: bytes | None
+    headers: list[tuple[str, bytes]]
+    value: bytes
 
 
 class KafkaClient(Protocol):
-    """A consumer with partitions assigned by hand; `SourceError` when the broker refuses."""
+    """A consumer with partitions assigned by hand; `SourceError` when the broker refuses.
+
+    It reads what transactions committed, and passes over gaps in the offsets. A broker that goes away makes
+    `poll` give nothing, and questions fail; it is found again when it comes back.
+    """
 
     def __init__(self, options: KafkaOptions) -> None: ...
 
@@ -53,11 +46,11 @@ class KafkaClient(Protocol):
         ...
 
     def position(self, partition: TopicPartition) -> int:
-        """The next offset that will be read."""
+        """The next offset that will be read; behind what no reader is shown, once that was passed."""
         ...
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """The offset behind the last record of each."""
+        """The offset behind the last record of each that can be read."""
         ...
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -69,11 +62,41 @@ class KafkaClient(Protocol):
         ...
 
 
+class KafkaProducer(Protocol):
+    """Sends records with ``acks=all`` and idempotence, keyed as Java's client does it (murmur2)."""
+
+    def __init__(self, options: KafkaOptions) -> None: ...
+
+    def deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
+        """Send, and wait until the brokers have it all or ``timeout_s`` is over; it is tried again till then.
+
+        Returns:
+            Index → why, of the records they have not taken. Those may have arrived all the same, where only
+            the answer was lost.
+
+        Raises:
+            SinkError: nothing could be sent at all.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leave the broker."""
+        ...
+
+
 #: Client libraries by their name in the config.
-CLIENTS: dict[str, str] = {"kafka-python": "operators.adapters.kafka.kafka_python:KafkaPythonClient"}
+CLIENTS: dict[str, str] = {
+    "aiokafka": "operators.adapters.kafka.aio",
+    "confluent-kafka": "operators.adapters.kafka.confluent",
+    "kafka-python": "operators.adapters.kafka.kafka_python",
+}
 
 
 def connect(name: str, options: KafkaOptions) -> KafkaClient:
-    """A client of that library, connected."""
-    module, attribute = CLIENTS[name].split(":")
-    return cast(KafkaClient, getattr(import_module(module), attribute)(options))
+    """A consumer of that library, connected; `SourceError` where it cannot be."""
+    return cast(KafkaClient, import_module(CLIENTS[name]).Client(options))
+
+
+def connect_producer(name: str, options: KafkaOptions) -> KafkaProducer:
+    """A producer of that library; `SinkError` where it cannot be connected (with some: at first delivery)."""
+    return cast(KafkaProducer, import_module(CLIENTS[name]).Producer(options))

@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from operators.adapters.kafka.client import KafkaClient, KafkaOptions, TopicPartition, connect
+from operators.adapters.kafka.client import KafkaClient, TopicPartition, connect
+from operators.adapters.kafka.options import KafkaOptions
 from operators.adapters.source import Batch, Partition, SourceError
 
 #: How often end offsets (and so whether the broker answers) are asked for, and new partitions looked for.

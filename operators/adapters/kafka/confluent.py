@@ -1,0 +1,280 @@
+"""confluent-kafka (librdkafka) behind the client seam: the fastest, for reading and for sending."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TopicPartition as Handle
+
+from operators.adapters.kafka.client import OutRecord, TopicPartition
+from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
+from operators.adapters.source import SourceError
+from operators.intake import SourceRecord
+from operators.store_errors import SinkError
+
+T = TypeVar("T")
+_log = logging.getLogger("confluent_kafka")
+_log.addHandler(logging.NullHandler())  # the library writes to the error stream otherwise
+_log.propagate = False
+_NO_BROKER_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
+
+
+def settings(options: KafkaOptions) -> dict[str, Any]:
+    """How the broker is reached, in librdkafka's words."""
+    given = {
+        "bootstrap.servers": options.servers,
+        "security.protocol": options.security_protocol,
+        "ssl.ca.location": options.ssl_ca_file,
+        "ssl.certificate.location": options.ssl_cert_file,
+        "ssl.key.location": options.ssl_key_file,
+        "sasl.mechanism": options.sasl_mechanism,
+        "sasl.username": options.username,
+        "sasl.password": options.password,
+        "socket.timeout.ms": max(1000, int(options.timeout_s * 1000)),
+        "reconnect.backoff.max.ms": 2000,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+class _Complaints:
+    """What the library last said of its connections: it tells why only there, not where a call fails."""
+
+    def __init__(self) -> None:
+        self.last: str | None = None
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self.last = error.str()
+
+    def with_last(self, problem: object) -> str:
+        """A failure and, where one is known, its cause."""
+        error = problem.args[0] if isinstance(problem, KafkaException) else problem
+        said = error.str() if isinstance(error, KafkaError) else str(error)
+        return f"{said} ({self.last})" if self.last and self.last != said else said
+
+
+class Client:
+    """One `confluent_kafka.Consumer` with partitions assigned by hand."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+        self._complaints = _Complaints()
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._names: dict[TopicPartition, str] = {}
+        try:
+            self._consumer = confluent_kafka.Consumer(
+                settings(options)
+                | {
+                    "group.id": options.group,
+                    "enable.auto.commit": False,
+                    "enable.auto.offset.store": False,
+                    "auto.offset.reset": "earliest",
+                    "isolation.level": "read_committed",
+                    "enable.partition.eof": True,
+                    "fetch.queue.backoff.ms": 50,
+                    "error_cb": self._complaints,
+                },
+                logger=_log,
+            )
+        except KafkaException as problem:
+            raise SourceError(f"kafka {options.servers}: {self._complaints.with_last(problem)}") from None
+        try:
+            self._consumer.list_topics(timeout=options.bootstrap_timeout_s)
+        except KafkaException as problem:
+            self._consumer.poll(0)  # so that it is told why
+            self._consumer.close()
+            reason = self._complaints.with_last(problem)
+            raise SourceError(f"kafka {options.servers} cannot be reached: {reason}") from None
+
+    def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """The partitions of those topics that exist."""
+        known = self._ask("list topics", lambda: self._consumer.list_topics(timeout=self._options.timeout_s))
+        return [
+            (topic, number)
+            for topic in topics
+            if topic in known.topics
+            for number in sorted(known.topics[topic].partitions)
+        ]
+
+    def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
+        """Read these partitions from these offsets."""
+        found = {place: offset for place, offset in positions.items() if offset is not None}
+        unknown = [Handle(*place) for place in positions if place not in found]
+        if unknown:
+            timeout_s = self._options.timeout_s
+            committed = self._ask(
+                "read offsets", lambda: self._consumer.committed(unknown, timeout=timeout_s)
+            )
+            for handle in committed:
+                place = (handle.topic, handle.partition)
+                first = self._options.start == "earliest"
+                found[place] = handle.offset if handle.offset >= 0 else self._bounds(place)[0 if first else 1]
+        self._ask(
+            "assign", lambda: self._consumer.assign([Handle(*place, at) for place, at in found.items()])
+        )
+        self._positions, self._paused = found, set()
+        self._names = {place: f"{place[0]}/{place[1]}" for place in found}
+
+    def poll(
+        self, paused: Sequence[TopicPartition], timeout_s: float
+    ) -> dict[TopicPartition, list[SourceRecord]]:
+        """Records of the partitions that are not paused."""
+        wanted = set(paused)
+        if fresh := [Handle(*place) for place in wanted - self._paused]:
+            self._ask("pause", lambda: self._consumer.pause(fresh))
+        if again := [Handle(*place) for place in self._paused - wanted]:
+            self._ask("resume", lambda: self._consumer.resume(again))
+        self._paused = wanted
+        # the library waits for as many as are asked for: one first, then what else is there
+        messages: list[Any] = self._ask("fetch", lambda: self._consumer.consume(1, timeout_s))
+        if messages and self._options.max_poll_records > 1:
+            rest = self._options.max_poll_records - 1
+            messages += self._ask("fetch", lambda: self._consumer.consume(rest, 0))
+        found: dict[TopicPartition, list[SourceRecord]] = {}
+        for message in messages:
+            place = (message.topic(), message.partition())
+            if (error := message.error()) is not None:
+                self._told(place, error, message.offset())
+                continue
+            kind, time_ms = message.timestamp()
+            found.setdefault(place, []).append(
+                SourceRecord(
+                    place[0],
+                    self._names[place],
+                    message.offset(),
+                    message.value() or b"",
+                    None if kind == _NO_BROKER_TIME else time_ms,
+                    _headers(message.headers()),
+                )
+            )
+        for place, records in found.items():
+            self._positions[place] = max(self._positions[place], records[-1].offset + 1)
+        return found
+
+    def _told(self, place: TopicPartition, error: KafkaError, offset: int) -> None:
+        """A partition's end, behind what no reader is shown; or something wrong."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._positions[place] = max(self._positions[place], offset)
+        elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
+            raise self._refused("fetch", error)
+
+    def position(self, partition: TopicPartition) -> int:
+        """The next offset that will be read."""
+        return self._positions[partition]
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset behind the last record of each."""
+        return {place: self._bounds(place)[1] for place in partitions}
+
+    def _bounds(self, place: TopicPartition) -> tuple[int, int]:
+        timeout_s = self._options.timeout_s
+        bounds: tuple[int, int] | None = self._ask(
+            "read end offsets",
+            lambda: self._consumer.get_watermark_offsets(Handle(*place), timeout=timeout_s),
+        )
+        if bounds is None:
+            raise self._refused("read end offsets", TimeoutError("no answer in time"))
+        return bounds
+
+    def commit(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit these next offsets for the group."""
+        offsets = [Handle(*place, offset) for place, offset in positions.items()]
+        for answer in self._ask("commit", lambda: self._consumer.commit(offsets=offsets, asynchronous=False)):
+            if answer.error is not None:
+                raise self._refused("commit", answer.error)
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def _ask(self, what: str, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except KafkaException as problem:
+            raise self._refused(what, problem) from None
+
+    def _refused(self, what: str, problem: object) -> SourceError:
+        reason = self._complaints.with_last(problem)
+        return SourceError(f"kafka {self._options.servers} refuses to {what}: {reason}")
+
+
+#: Errors of a partition that pass: a leader moves, a topic is being made, a broker restarts.
+_PASSING = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+
+
+def _headers(headers: Sequence[tuple[str, bytes | None]] | None) -> tuple[tuple[str, bytes], ...]:
+    return () if headers is None else tuple((name, value or b"") for name, value in headers)
+
+
+class Producer:
+    """One `confluent_kafka.Producer`."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+        self._complaints = _Complaints()
+        try:
+            self._producer = confluent_kafka.Producer(
+                settings(options)
+                | {
+                    "acks": "all",
+                    "enable.idempotence": True,
+                    "compression.type": "gzip",
+                    "linger.ms": 5,
+                    "partitioner": "murmur2_random",
+                    "message.max.bytes": MAX_RECORD_BYTES,
+                    "delivery.timeout.ms": int(options.timeout_s * 1000),
+                    "error_cb": self._complaints,
+                },
+                logger=_log,
+            )
+        except KafkaException as problem:
+            raise SinkError(f"kafka://{options.servers}: {self._complaints.with_last(problem)}") from None
+
+    def deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
+        """Send and wait."""
+        failed = dict.fromkeys(range(len(records)), "no answer in time")
+
+        def settle(index: int, error: KafkaError | None) -> None:
+            if error is None:
+                del failed[index]
+            else:
+                failed[index] = self._complaints.with_last(error)
+
+        for index, record in enumerate(records):
+            try:
+                self._send(record, lambda error, _, index=index: settle(index, error))
+            except KafkaException as problem:
+                failed[index] = self._complaints.with_last(problem)
+        self._producer.flush(self._options.timeout_s + 1)
+        if failed:
+            self._producer.purge()  # what could not be sent is sent again by whoever asked, not from here
+            self._producer.flush(1)
+        return dict(failed)
+
+    def _send(self, record: OutRecord, done: Callable[..., None]) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic, record.value, record.key, headers=list(record.headers), on_delivery=done
+                )
+            except BufferError:  # its queue is full
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._producer.purge()
+        self._producer.flush(5)
