@@ -6,6 +6,7 @@ end as ``exhausted``. Wall clock is passed in and decides idleness alone (DESIGN
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -79,13 +80,21 @@ class Reader:
 
     def discover(self) -> None:
         """Take in partitions that were not there before, and tell every intake of all of them."""
-        for partition in self._source.partitions():
-            if partition.name not in self._lanes:
+        known = self._source.partitions()
+        for partition in known:
+            if partition.here and partition.name not in self._lanes:
                 intake = Intake(partition.topic, partition.name, self._settings)
                 self._lanes[partition.name] = _Lane(partition, intake)
-        names = tuple(sorted(self._lanes))
+        names = tuple(sorted({partition.name for partition in known} | self._lanes.keys()))
         for lane in self._lanes.values():
             lane.intake.partitions = names
+
+    def go_on(self, intakes: Iterable[Intake]) -> None:
+        """Have these partitions go on where their intakes are; the source is at their ``next_offset``."""
+        for intake in intakes:
+            if intake.partition in self._lanes:
+                self._lanes[intake.partition].intake = intake
+        self.discover()
 
     @property
     def finished(self) -> bool:
@@ -166,11 +175,7 @@ class Reader:
         """The reader as it was; partitions that appeared since start at their beginning."""
         reader = cls(source, settings, until_end=until_end)
         places = msgspec.msgpack.decode(data, type=dict[str, _Place])
-        for name, place in places.items():
-            lane = reader._lanes.get(name)
-            if lane is not None:
-                lane.intake = Intake.restore(place.intake, settings)
-        reader.discover()
+        reader.go_on(Intake.restore(place.intake, settings) for place in places.values())
         source.seek({name: at for name, at in reader.positions.items() if name in places})
         return reader
 

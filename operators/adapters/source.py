@@ -9,10 +9,14 @@ from operators.intake import SourceRecord
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One ordered run of records. ``name`` is ``topic/number``."""
+    """One ordered run of records. ``name`` is ``topic/number``.
+
+    One that is not ``here`` is read by someone else; it is named so that shards wait for it.
+    """
 
     topic: str
     name: str
+    here: bool = True
 
 
 @dataclass(frozen=True, slots=True)

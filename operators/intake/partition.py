@@ -99,6 +99,15 @@ class Intake:
         position = max(self._position, self.next_offset * CHAIN_STEPS) + 1
         return Delivery(self._messages(position, outbox), (), Accounts())
 
+    @property
+    def position(self) -> int:
+        """Where the chain of messages has got to."""
+        return self._position
+
+    def resume(self, position: int, state: PartitionState) -> None:
+        """Go on in the chain behind messages that were sent before, from records taken again since."""
+        self._position, self.state = position, state
+
     def _decide(self, readout: Readout, records: int, outbox: Outbox) -> tuple[list[Chunk], Accounts]:
         topic = self.topic
         accounts = Accounts(
