@@ -126,7 +126,8 @@ def _plots(results: Sequence[Scored], target: Path) -> list[str]:
     paths = []
     for scored in results:
         name = "".join(c if c.isalnum() or c in "._-" else "_" for c in scored.series.name)
-        paths.append(target / f"{scored.series.file.stem}__{name}.png")
+        stem = scored.series.file.stem
+        paths.append(target / (f"{name}.png" if name == stem else f"{stem}__{name}.png"))
         plot(scored, paths[-1])
     return [str(path) for path in paths]
 
@@ -137,6 +138,8 @@ def _report(results: Sequence[Scored], budget: float) -> dict[str, Any]:
             "file": scored.series.file.name,
             "series": scored.series.name,
             "rows": len(scored.series.rows),
+            "without_time": int(np.isnan(scored.series.time_s).sum()),
+            "without_value": int(np.isnan(scored.series.value).sum()),
             "step_s": scored.step_s,
             "episodes": len(set(scored.event) - {None}),
             "alarm_share": float(scored.alarm.mean()) if len(scored.alarm) else 0.0,
@@ -181,7 +184,12 @@ def _print(report: dict[str, Any], console: Console) -> None:
             str(line["episodes"]),
             f"{line['alarm_share']:.1%}",
         )
+    if not console.is_terminal:
+        console.width = 200  # into a file or a pipe nothing is cut
     console.print(table)
+    for reason, what in (("without_time", "no readable time"), ("without_value", "no number for a value")):
+        if rows := sum(line[reason] for line in report["series"]):
+            console.print(f"{rows:,} rows have {what}: they keep their place and are not judged")
     if "labels" in report:
         console.print(_labelled(report["labels"]))
 
@@ -191,7 +199,7 @@ def _labelled(labels: dict[str, dict[str, float | None]]) -> Table:
     table.add_column("")
     names = ("precision", "recall", "f1", "false_per_1000", "median_delay", "alarms", "segments")
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_per_", "/").replace("median_", ""), justify="right")
     for who, figures in labels.items():
         values = [figures[name] for name in names]
         table.add_row(who, *("–" if value is None else f"{value:.3g}" for value in values))

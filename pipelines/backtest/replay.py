@@ -12,17 +12,24 @@ from operators.series import SeriesKey, event_id, fingerprint
 from operators.settings import AlarmBudget, Detection
 from pipelines.backtest.counters import Counter
 from pipelines.backtest.episodes import episodes, owner
+from pipelines.backtest.extremity import extremity
 from pipelines.backtest.series import Series
 
 #: The step is inferred from the rows of the warm-up alone: later rows must not change earlier scores.
 _STEP_ROWS = 24
 #: Quiet rows that end an episode.
 CLEAR = 5
+#: Weight of rarity (-log10 of the event rate) beside extremity in what ranks rows.
+_RARITY = 0.5
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A series with a verdict for every row, in the file's order; NaN where there is no band."""
+    """A series with a verdict for every row, in the file's order; NaN where there is no band.
+
+    ``score`` ranks: extremity in powers of two, and half the powers of ten of rarity. ``p_value`` and
+    ``alarm`` are calibrated and rest on rarity alone.
+    """
 
     series: Series
     step_s: float
@@ -156,6 +163,7 @@ class _Lane:
         series, order = self.many[i], self.orders[i]
         count, length = len(order), len(series.rows)
         inside, onsets = episodes(alarm[:count], ~np.isnan(series.value[order]), CLEAR)
+        rank = extremity(self.value[i, :count]) + _RARITY * score[:count]
         ids = []
         for onset in onsets:
             name = bank.detector_ids[detector[onset]]
@@ -167,7 +175,7 @@ class _Lane:
         return Scored(
             series=series,
             step_s=step_s(series.time_s[order]),
-            score=_placed(score[:count], order, length, 0.0),
+            score=_placed(rank, order, length, 0.0),
             p_value=_placed(p_value[:count], order, length, 1.0),
             alarm=_placed(inside, order, length, 0.0).astype(bool),
             event=event,

@@ -50,7 +50,8 @@ def read(
     """The series of a CSV file, in order of first appearance.
 
     Raises:
-        UsageError: when the file or a column is not there, or no text in the time column is a time.
+        UsageError: when the file or a column is not there, no text in the time column is a time, or none in
+            the value column a number though some say something.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -62,12 +63,17 @@ def read(
     if not header:
         raise UsageError(f"{path}: empty; a header line with column names is expected")
     times = _column(path, header, lines, time_column)
-    values = [number(text) for text in _column(path, header, lines, value_column)]
+    texts = _column(path, header, lines, value_column)
+    values = [number(text) for text in texts]
     labels = _column(path, header, lines, label_column) if label_column else None
     names = _column(path, header, lines, series_column) if series_column else [path.stem] * len(lines)
     seconds = np.array([unix_s(text) for text in times])
     if lines and np.isnan(seconds).all():
         raise UsageError(f"{path}: column {time_column!r} holds no time, as in its first row: {times[0]!r}")
+    if any(texts) and not any(value == value for value in values):
+        raise UsageError(
+            f"{path}: column {value_column!r} holds no number, as in {next(text for text in texts if text)!r}"
+        )
     members: dict[str, list[int]] = {name: [] for name in names}
     for row, name in enumerate(names):
         members[name].append(row)

@@ -130,6 +130,8 @@ def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
         )
     with pytest.raises(UsageError, match="holds no time"):
         _run(_write(tmp_path / "c.csv", [("x", 1)]), tmp_path / "o.csv")
+    with pytest.raises(UsageError, match="'v' holds no number, as in 'fine'"):
+        _run(_write(tmp_path / "d.csv", [("2026-01-05", "fine")]), tmp_path / "o.csv")
 
 
 def test_several_files_go_to_a_folder_with_labels_as_json(tmp_path: Path) -> None:
