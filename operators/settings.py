@@ -60,12 +60,14 @@ class Detection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``per_signal`` replaces them for a signal (``gen_ai.server.errors``) or for one of its statistics
     (``gen_ai.server.errors ratio``), the latter before the former; a detector with a plus before it
-    (``+adwin/1``) comes to those that run anyway.
+    (``+adwin/1``) comes to those that run anyway. ``budget_shares``: the share of its alarm budget that a
+    detector keeps on a series, by event fingerprint, where labels found it wrong too often.
     """
 
     detectors: tuple[str, ...] = ()
     per_signal: dict[str, tuple[str, ...]] = msgspec.field(default_factory=river_detectors)
     alarm_budget: AlarmBudget = AlarmBudget()
+    budget_shares: dict[str, Annotated[float, Meta(gt=0, le=1)]] = msgspec.field(default_factory=dict)
 
 
 class EmbeddingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

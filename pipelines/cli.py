@@ -130,6 +130,44 @@ def migrate(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json
     cli_data.show(applied, json, f"{url}: {', '.join(applied) or 'up to date'}")
 
 
+@app.command()
+def label(
+    event: Annotated[str, typer.Argument(metavar="EVENT_ID", help="or its first 8 or more characters")],
+    verdict: Annotated[Literal["true", "false", "expected"], typer.Argument(help="was something wrong?")],
+    note: Annotated[str, typer.Option("--note", help="why")] = "",
+    config: ConfigFile = None,
+    clickhouse: ClickHouse = None,
+    json: Json = False,
+) -> None:
+    """Say whether an event was right; detectors that keep being wrong get less of the budget."""
+    from operators.clickhouse import Store
+    from pipelines.config import resolve
+    from pipelines.labels import label
+
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+        store.migrate()
+        found = label(store, event, verdict, note)
+    cli_data.show({"event_id": str(found), "verdict": verdict}, json, f"{found}: {verdict}")
+
+
+@app.command()
+def labels(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json = False) -> None:
+    """Precision by detector and signal, as labelled, and the budget shares it lowered."""
+    from rich.console import Console
+
+    from operators.clickhouse import Store
+    from pipelines.config import resolve
+    from pipelines.labels import show, summary
+
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+        store.migrate()
+        found = summary(store)
+    if json:
+        cli_data.show(found, True, "")
+    else:
+        show(found, Console())
+
+
 @topics.command("list")
 def topics_list(json: Json = False) -> None:
     """The topics as declared."""
@@ -206,7 +244,7 @@ def main() -> None:
         kinds = {kind.__name__ for kind in type(problem).__mro__}
         if "StoreUrlError" in kinds:
             _fail(2, problem)
-        if kinds & {"StoreError", "SinkError", "SourceError", "StateError", "OSError"}:
+        if kinds & {"EngineError", "StoreError", "SinkError", "SourceError", "StateError", "OSError"}:
             _fail(1, problem)
         raise
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from operators.clickhouse import Store
 from pipelines.config import Config, check_runnable, resolve
 from pipelines.engines.job import Job
 from pipelines.engines.report import OUTCOMES, Report
 from pipelines.errors import UsageError
+from pipelines.labels import shares, with_shares
+
+log = logging.getLogger(__name__)
 
 #: Module of each engine, with ``run(job) -> Report``, and the extra that it needs.
 ENGINES: dict[str, tuple[str, str]] = {
@@ -53,7 +58,18 @@ def command(
 def start(job: Job) -> Report:
     """Run a job on its engine; `UsageError` when that engine cannot run it."""
     check_runnable(job.config)
-    return engine(job.config).run(job)  # type: ignore[no-any-return]
+    chosen = engine(job.config)
+    return chosen.run(replace(job, config=_labelled(job.config)))  # type: ignore[no-any-return]
+
+
+def _labelled(config: Config) -> Config:
+    """The config with what labels say of detectors that keep being wrong."""
+    with Store.open(config.clickhouse) as store:
+        lowered = shares(store)
+    if not lowered:
+        return config
+    log.warning("labels lower the budget share of %d detectors on their series", len(lowered))
+    return msgspec.structs.replace(config, settings=with_shares(config.settings, lowered))
 
 
 def engine(config: Config) -> Any:
@@ -129,6 +145,9 @@ def show(report: Report, console: Console) -> None:
     console.print(f"series     {report.series:,}, {report.buckets:,} closed buckets")
     speed = f"{report.samples_per_s:,.0f} samples/s"
     console.print(f"run        {report.ending} on {report.engine} in {spent:.1f} s, {speed}")
+    if report.savepoint:
+        console.print(f"savepoint  {report.savepoint}", soft_wrap=True, highlight=False)
+        console.print("           resume: the same command with -- --savepoint_path=… added")
     if report.no_data_s:
         console.print(f"no_data    no telemetry came for {report.no_data_s:.0f} s")
     console.print(
