@@ -6,6 +6,7 @@ Only this module talks to clickhouse-connect.
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +16,32 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from operators import engine_lock, migrations
-from operators.store_errors import StoreBusy, StoreError, StoreUrlError
+from operators.store_errors import StoreAway, StoreBusy, StoreError, StoreUrlError
 
-__all__ = ["Address", "Store", "StoreBusy", "StoreError", "StoreUrlError"]
+__all__ = ["Address", "Store", "StoreAway", "StoreBusy", "StoreError", "StoreUrlError"]
 
 DEFAULT_DATABASE = "driftline"
+_CONNECT_S = 5
+#: Longest silence of the server in one call. Until then an insert may yet be taken; then it is tried again.
+_SILENCE_S = 60
+#: Within a call a hiccup is bridged: so many attempts, and none once so many seconds have passed.
 _ATTEMPTS = 6
-#: ClickHouse error codes that may pass by themselves: timeouts, network, too many queries or parts, memory, a
-#: replica that is read-only or unsure. The insert is tried again under its token, so that it counts once.
-_TRANSIENT = {159, 202, 203, 209, 210, 225, 241, 242, 252, 285, 319, 425, 999}
+_BRIDGED_S = 10
+#: ClickHouse error codes that may pass by themselves: timeouts, network, too many queries or parts, a quota's
+#: interval, memory, a full disk (243, or 75 in mid-write), a shutdown, a replica that is read-only or unsure.
+#: An insert is tried again under its token, so that it counts once.
+_TRANSIENT = {75, 159, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 285, 319, 425, 439, 745, 999}
+#: HTTP statuses by which a proxy in between says the same; they come without a ClickHouse code.
+_PROXY_BUSY = {429, 502, 503, 504}
 _ENUM = re.compile(r"(?:Nullable\()?Enum8\((.*?)\)+")
 _DATETIME = re.compile(r"(?:Nullable\()?DateTime(?:\('[^']*'\))?\)?")
 _ENUM_ITEM = re.compile(r"'((?:[^'\\]|\\.)*)' = (-?\d+)")
@@ -138,7 +153,8 @@ class Store:
             settings: ClickHouse settings of this query.
 
         Raises:
-            StoreError: with ClickHouse's own words.
+            StoreAway: ClickHouse is away, still after a few attempts.
+            StoreError: it refuses, in its own words.
         """
         sql = sql.strip().rstrip(";")
         bound = dict(parameters or {})
@@ -165,14 +181,15 @@ class Store:
         The token must follow from the rows: other rows under the same token are dropped by ClickHouse.
 
         Raises:
-            StoreError: the rows were not taken; trying again later is safe.
+            StoreAway: the rows may have been taken or not; the same again, under the same token, is safe.
+            StoreError: they were refused, and will be again.
         """
         if rows.num_rows == 0:
             return
         settings = {
             "insert_deduplicate": 1,
             "insert_deduplication_token": token,
-            "async_insert": 0,
+            "async_insert": 0,  # an answer means that the rows are in a part on disk
             # a replay over many days is one insert over many daily partitions
             "max_partitions_per_insert_block": 0,
         }
@@ -231,13 +248,18 @@ class Store:
 def _connect(address: Address) -> Any:
     if address.path is not None:
         return clickhouse_connect.get_client(interface="chdb", path=address.path)
+    authority = os.environ.get("DRIFTLINE_CLICKHOUSE_CA_FILE")
+    if authority and not Path(authority).is_file():
+        raise StoreError(f"DRIFTLINE_CLICKHOUSE_CA_FILE: there is no file {authority}")
     return clickhouse_connect.get_client(
         host=address.host,
         port=address.port,
         secure=address.secure,
         username=os.environ.get("DRIFTLINE_CLICKHOUSE_USER") or "default",
         password=_password(),
-        connect_timeout=5,
+        ca_cert=authority if address.secure else None,
+        connect_timeout=_CONNECT_S,
+        send_receive_timeout=_SILENCE_S,
         autogenerate_session_id=False,  # so that threads may share the client
     )
 
@@ -256,7 +278,7 @@ def _password() -> str:
 
 def _retry(address: Address, what: str, call: Callable[[], T]) -> T:
     attempts = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
+        stop=stop_after_attempt(_ATTEMPTS) | stop_after_delay(_BRIDGED_S),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         retry=retry_if_exception(_is_transient),
         reraise=True,
@@ -270,13 +292,25 @@ def _retry(address: Address, what: str, call: Callable[[], T]) -> T:
 def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClickHouseError):
         return False
-    code = getattr(error, "code", None)
-    return code in _TRANSIENT or (code is None and isinstance(error, OperationalError))
+    if (code := getattr(error, "code", None)) is not None:
+        return code in _TRANSIENT
+    if status := re.search(r"HTTP status (\d+)", str(error)):
+        return int(status[1]) in _PROXY_BUSY
+    return isinstance(error, OperationalError) and not _certificate_refused(error)
+
+
+def _certificate_refused(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+    return False
 
 
 def _store_error(address: Address, what: str, error: Exception) -> StoreError:
     reason = " ".join(str(error).split())
-    return StoreError(f"{address}: {what} failed: {reason[:1000]}")
+    kind = StoreAway if _is_transient(error) else StoreError
+    return kind(f"{address}: {what} failed: {reason[:1000]}")
 
 
 def _identifier(name: str) -> str:

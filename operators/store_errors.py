@@ -5,6 +5,10 @@ class StoreError(Exception):
     """ClickHouse refused, or could not be reached; nothing that was being written counts as written."""
 
 
+class StoreAway(StoreError):
+    """ClickHouse cannot be reached, or asks to come back later: the very same call may succeed yet."""
+
+
 class StoreBusy(StoreError):
     """The folder of the embedded engine is open elsewhere; the message says where."""
 

@@ -3,16 +3,22 @@
 An insert's token is made from its table, the config hash and the rows themselves: the same rows again are
 dropped by the server, and other rows never are. A replay that batches otherwise adds raw rows that
 ReplacingMergeTree collapses (`FINAL`).
+
+While ClickHouse is away or overloaded `flush` waits, and with it whoever feeds the sink: what is held stays
+within a batch and an emission, and no offset advances.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from operators.clickhouse import Store
 from operators.emission import Emission
+from operators.outage import wait_out
 from schemas import rows
 from schemas.rows import Count
 
@@ -24,12 +30,20 @@ class ClickHouseSink:
         store: an open, migrated store; closing it stays with whoever opened it.
         config_hash: of the settings behind what is written.
         batch_rows: rows at which `write` flushes by itself.
+        stop: set when the run is to end; a flush then no longer waits for a store that is away.
     """
 
-    def __init__(self, store: Store, config_hash: str, batch_rows: int = 50_000):
+    def __init__(
+        self,
+        store: Store,
+        config_hash: str,
+        batch_rows: int = 50_000,
+        stop: threading.Event | None = None,
+    ):
         self._store = store
         self._config_hash = config_hash
         self._batch_rows = batch_rows
+        self._stop = stop or threading.Event()
         self._gathered: dict[str, list[pa.Table]] = {}
         self._batches: list[_Batch] = []
 
@@ -53,14 +67,20 @@ class ClickHouseSink:
         self._add("ingest_accounts", rows.accounts_table(run_id, revision, counts))
 
     def flush(self) -> None:
-        """Insert what was gathered, one insert a table; raises `StoreError`, keeping what is not in."""
+        """Insert what was gathered, one insert a table, waiting for a store that is away.
+
+        Raises:
+            StoreAway: the store was away when the run was to end; what is not in is kept.
+            StoreError: the store refuses; what is not in is kept.
+        """
         for table in _ORDER:
             if parts := self._gathered.pop(table, None):
                 merged = pa.concat_tables(parts).combine_chunks()
                 self._batches.append(_Batch(table, merged, self._token(table, merged)))
         while self._batches:
             # a batch is never merged with later ones: tried again, it must keep its token
-            self._store.insert(*self._batches[0])
+            waiting = sum(batch.rows.num_rows for batch in self._batches)
+            wait_out(partial(self._store.insert, *self._batches[0]), self._stop, f"{waiting} rows")
             del self._batches[0]
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ def run(job: Job) -> Report:
     watch = Stopwatch()
     watch.enter("open")
     with open_store(config) as store:
-        outputs = Outputs(config, store)
+        outputs = Outputs(config, store, job.stop)
         try:
             loop = _Loop(job, outputs)
             try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
@@ -20,10 +20,11 @@ class Outputs:
     Args:
         config: of the run.
         store: open and migrated; stays with whoever opened it.
+        stop: set when the run is to end; until then `flush` waits for a ClickHouse that is away.
     """
 
-    def __init__(self, config: Config, store: Store) -> None:
-        self._tables = ClickHouseSink(store, config.settings.config_hash())
+    def __init__(self, config: Config, store: Store, stop: Event | None = None) -> None:
+        self._tables = ClickHouseSink(store, config.settings.config_hash(), stop=stop)
         self._publisher = _publisher(config)
         self._lock = Lock()  # correlation hands in incidents from a thread of its own
 
