@@ -74,6 +74,11 @@ class Clock:
         heard = [self._partitions.get(name) for name in self._known]
         return bool(heard) and all(each is not None and each.state == "exhausted" for each in heard)
 
+    @property
+    def position(self) -> int:
+        """How much of all chains was heard: it rises with every admitted message, and by nothing else."""
+        return sum(partition.offset for partition in self._partitions.values())
+
     def snapshot(self) -> dict[str, Any]:
         """Plain values, for the state codec."""
         return {

@@ -2,8 +2,10 @@
 
 ::
 
-    source ── parcels ──> take apart ── (shard, messages) ──> shard (keyed state) ── emissions ──> write
+    source ── parcels ──> take apart ── (shard, packet) ──> shard (keyed state) ── handouts ──> write
                              └── dead letters ──> write
+
+Here is the pipeline, and the run that has all of it in this process; `pipelines.engines.cluster` submits it.
 """
 # mypy: allow-untyped-calls
 
@@ -11,19 +13,16 @@ import gc
 import logging
 import uuid
 from functools import partial
-from typing import Any
 
 import apache_beam as beam
-import msgspec
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource
-from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from operators.adapters.acknowledge import Acknowledgements
-from operators.adapters.beam.process import Process, forget, process
+from operators.adapters.beam.process import Process, Reading, forget, process
 from operators.adapters.beam.shards import ShardDoFn
-from operators.adapters.beam.sinks import DEAD_LETTERS, NAMESPACE, TakeApart, WriteDeadLetters, WriteEmissions
+from operators.adapters.beam.sinks import DEAD_LETTERS, TakeApart, WriteDeadLetters, WriteEmissions
 from operators.adapters.beam.source import TelemetrySource
 from operators.adapters.source import Source
 from operators.clickhouse import Store
@@ -31,17 +30,25 @@ from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
-from pipelines.engines.report import Report, Stopwatch, Tally, make_report
-from schemas.rows import Count
+from pipelines.engines.report import Report, Stopwatch, figures, make_report
 
 #: Polls of one bundle, and its longest time: a checkpoint waits for a bundle, sinks are flushed after each.
 BUNDLE_POLLS = 20
 BUNDLE_S = 1.0
+#: After a poll that gave nothing; polls wait by themselves, except where no partition may be read on.
+POLL_INTERVAL_S = 0.02
 
 #: Options of each runner that are driftline's to decide; those given after ``--`` come later and win.
 RUNNER_OPTIONS: dict[str, tuple[str, ...]] = {
     "fnapi": (),
-    "flink": ("--runner=FlinkRunner", "--streaming", "--finish_bundle_before_checkpointing"),
+    "flink": (
+        "--runner=FlinkRunner",
+        "--streaming",
+        # without it a job may checkpoint on and read nothing
+        "--finish_bundle_before_checkpointing",
+        # offsets are committed by checkpoints alone
+        "--checkpointing_interval=10000",
+    ),
     "dataflow": ("--runner=DataflowRunner", "--streaming"),
 }
 
@@ -49,28 +56,30 @@ RUNNER_OPTIONS: dict[str, tuple[str, ...]] = {
 def run(job: Job) -> Report:
     """Run until every reader is done: at the input's end, or when ``job.stop`` is set."""
     config = job.config
+    if config.runner != "fnapi":
+        from pipelines.engines import cluster
+
+        return cluster.run(job)
     job_id = uuid.uuid4().hex
     here = process(job_id)
     here.stop, here.progress = job.stop, job.progress
+    here.acknowledgements = Acknowledgements(config.settings.shards)
     watch = Stopwatch()
     watch.enter("open")
     try:
         with open_store(config) as store:
-            outputs = Outputs(config, store)
+            outputs = here.outputs = Outputs(config, store)
             try:
-                if config.runner == "fnapi":
-                    here.outputs = outputs
-                    here.acknowledgements = Acknowledgements(config.settings.shards)
                 with Correlator(store, outputs, config.correlate_s) as correlator:
                     watch.enter("read")
-                    result = _execute(job, job_id, here)
+                    _execute(job, job_id, here)
                     watch.enter("correlate")
                     correlator.finish()
-                    tally, counts, series = _figures(result)
+                    lines = [line for live in here.shards.values() for line in live.totals.lines()]
+                    counts, tally, series = figures(lines)
                     outputs.write_accounts(job_id, 1, counts)
                     outputs.flush()
-                if config.runner == "fnapi":
-                    _commit(job, here)
+                _commit(job, here.acknowledgements)
             finally:
                 outputs.close()
         watch.enter("")
@@ -91,22 +100,20 @@ def run(job: Job) -> Report:
 
 def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bool, readers: int = 1) -> None:
     """Put driftline's transforms into a pipeline."""
-    source = TelemetrySource(
-        partial(_open_source, config, until_end),
-        config.settings,
-        job_id,
-        until_end=until_end,
-        readers=readers,
-    )
+    source = TelemetrySource(job_id, readers=readers)
+    reading = Reading(partial(_open_source, config, until_end), config.settings, until_end)
     open_outputs = partial(_open_outputs, config)
     read = ReadFromUnboundedSource(
-        source, poll_interval=0.0, max_records_per_bundle=BUNDLE_POLLS, max_read_time_seconds=BUNDLE_S
+        source,
+        poll_interval=POLL_INTERVAL_S,
+        max_records_per_bundle=BUNDLE_POLLS,
+        max_read_time_seconds=BUNDLE_S,
     )
     apart = (
         pipeline
         | "Read" >> read
         | "TakeApart"
-        >> beam.ParDo(TakeApart())
+        >> beam.ParDo(TakeApart(reading, job_id))
         .with_output_types(tuple[int, bytes])
         .with_outputs(DEAD_LETTERS, main="messages")
     )
@@ -123,57 +130,29 @@ def options(config: Config) -> PipelineOptions:
     return PipelineOptions([*RUNNER_OPTIONS[config.runner], *config.engine_options])
 
 
-def _execute(job: Job, job_id: str, here: Process) -> Any:
+def _execute(job: Job, job_id: str, here: Process) -> None:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    runner = FnApiRunner() if job.config.runner == "fnapi" else None
-    pipeline = beam.Pipeline(runner=runner, options=options(job.config))
+    pipeline = beam.Pipeline(runner=FnApiRunner(), options=options(job.config))
     build(pipeline, job.config, job_id, until_end=job.until_end)
     gc.freeze()
     try:
-        result = pipeline.run()
-        result.wait_until_finish()
+        pipeline.run().wait_until_finish()
     except Exception:
         if here.failure is not None:
             raise here.failure from None
         raise
     finally:
         gc.unfreeze()
-    return result
 
 
-def _figures(result: Any) -> tuple[Tally, list[Count], int]:
-    """What the metrics counted: outputs, samples by topic, outcome and reason, and series."""
-    tally = Tally()
-    series = 0
-    samples: dict[tuple[str, str, str], int] = {}
-    found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))
-    for counter in found["counters"]:
-        name, value = counter.key.metric.name, counter.result
-        if name.startswith("["):
-            topic, outcome, reason = msgspec.json.decode(name)
-            samples[topic, outcome, reason] = samples.get((topic, outcome, reason), 0) + value
-        elif name.startswith("events/"):
-            tally.events[name.removeprefix("events/")] += value
-        elif name.startswith("after_idle/"):
-            tally.late[name.removeprefix("after_idle/")] += value
-        elif name == "series":
-            series += value
-        else:
-            setattr(tally, name, getattr(tally, name) + value)
-    counts = tally.corrected([Count(*key, value) for key, value in samples.items()])
-    return tally, counts, series
-
-
-def _commit(job: Job, here: Process) -> None:
+def _commit(job: Job, acknowledgements: Acknowledgements) -> None:
     """Commit what is done with once more, now that everything is flushed."""
-    if here.acknowledgements is None:
-        return
     if not job.stop.is_set():
-        here.acknowledgements.finished()
+        acknowledgements.finished()
     source = open_source(job)
     try:
         source.partitions()
-        source.commit(here.acknowledgements.positions())
+        source.commit(acknowledgements.positions())
     finally:
         source.close()
 

@@ -19,7 +19,10 @@ OUTCOMES: tuple[str, ...] = ("in", "accepted", "refused", "ignored", "late", "du
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """Figures of one run. ``accounts``: samples by topic and outcome; ``reasons``: the same by reason."""
+    """Figures of one run. ``accounts``: samples by topic and outcome; ``reasons``: the same by reason.
+
+    ``savepoint``: where a job that was stopped on Flink can be resumed from.
+    """
 
     engine: str
     input: str
@@ -37,6 +40,7 @@ class Report(Struct, frozen=True, kw_only=True):
     seconds: dict[str, float]
     samples_per_s: float
     no_data_s: float
+    savepoint: str = ""
 
 
 class Tally:
@@ -66,6 +70,24 @@ class Tally:
         self.late.update(emission.late)
 
 
+def figures(lines: Iterable[Count]) -> tuple[list[Count], Tally, int]:
+    """Accounts, outputs and series out of the totals of all shards, whose output lines have no topic."""
+    accounts: Counter[tuple[str, str, str]] = Counter()
+    tally = Tally()
+    outputs: Counter[str] = Counter()
+    for topic, outcome, reason, count in lines:
+        if topic:
+            accounts[topic, outcome, reason] += count
+        elif outcome == "events":
+            tally.events[reason] += count
+        else:
+            outputs[outcome] += count
+    tally.revisions, tally.windows, tally.buckets = (
+        outputs[name] for name in ("revisions", "windows", "buckets")
+    )
+    return tally.corrected([Count(*key, count) for key, count in accounts.items()]), tally, outputs["series"]
+
+
 def by_outcome(counts: Iterable[Count]) -> dict[str, dict[str, int]]:
     """Samples by topic and outcome, ``in`` being the sum of all."""
     accounts: dict[str, dict[str, int]] = {}
@@ -89,6 +111,7 @@ def make_report(
     incidents: Iterable[Incident],
     seconds: dict[str, float],
     no_data_s: float,
+    savepoint: str = "",
 ) -> Report:
     """The report of a run that is over."""
     accounts = by_outcome(counts)
@@ -110,6 +133,7 @@ def make_report(
         seconds={phase: round(spent, 3) for phase, spent in seconds.items()},
         samples_per_s=round(samples / seconds["read"], 1) if seconds.get("read") else 0.0,
         no_data_s=round(no_data_s, 1),
+        savepoint=savepoint,
     )
 
 

@@ -1,9 +1,12 @@
-"""Bytes that travel between Beam's stages: what a poll gave (`Parcel`), a shard's messages, and emissions."""
+"""Bytes that travel between Beam's stages: what a poll gave, one shard's part, what a shard hands out."""
+
+from typing import NamedTuple
 
 import pyarrow as pa
 from msgspec import Struct, msgpack
 
 from operators.adapters.accounting import lines
+from operators.adapters.beam.totals import Totals
 from operators.adapters.reader import Step
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
@@ -22,7 +25,22 @@ class Parcel(Struct, frozen=True):
     accounts: list[Count]
 
 
-class _Emission(Struct, frozen=True):
+class Packet(Struct, frozen=True, array_like=True):
+    """What one shard gets of a poll; ``counts``: the poll's accounts, for shard 0 alone."""
+
+    messages: list[Message]
+    counts: list[Count] = []
+
+
+class Handout(NamedTuple):
+    """What a shard hands out: an emission, how far it is done (Unix ms), its totals; both where told."""
+
+    emission: Emission
+    done_to: int | None = None
+    totals: Totals | None = None
+
+
+class _Handout(Struct, frozen=True):
     shard: int
     first_ms: int | None
     last_ms: int | None
@@ -33,11 +51,12 @@ class _Emission(Struct, frozen=True):
     edges: tuple[tuple[str, str, str], ...]
     late: dict[str, int]
     done_to: int | None
+    totals: Totals | None
 
 
 _parcels = msgpack.Decoder(Parcel)
-_messages = msgpack.Decoder(list[Message])
-_emissions = msgpack.Decoder(_Emission)
+_packets = msgpack.Decoder(Packet)
+_handouts = msgpack.Decoder(_Handout)
 
 
 def parcel(steps: list[Step]) -> Parcel:
@@ -61,18 +80,22 @@ def decode_parcel(data: bytes) -> Parcel:
     return _parcels.decode(data)
 
 
-def encode_messages(messages: list[Message]) -> bytes:
-    """Messages of one shard as bytes."""
-    return msgpack.encode(messages)
+def packets(contents: Parcel) -> dict[int, bytes]:
+    """The packets of a parcel, by shard, as bytes."""
+    found = {shard: Packet(messages) for shard, messages in contents.messages.items()}
+    if contents.accounts:
+        found[0] = Packet(contents.messages.get(0, []), contents.accounts)
+    return {shard: msgpack.encode(packet) for shard, packet in found.items()}
 
 
-def decode_messages(data: bytes) -> list[Message]:
-    """Bytes of `encode_messages`."""
-    return _messages.decode(data)
+def decode_packet(data: bytes) -> Packet:
+    """A packet from its bytes."""
+    return _packets.decode(data)
 
 
-def encode_emission(emission: Emission, done_to: int | None) -> bytes:
-    """An emission as bytes, its buckets as an Arrow IPC stream; ``done_to`` says how far its shard is."""
+def encode_handout(handout: Handout) -> bytes:
+    """A handout as bytes, the emission's buckets as an Arrow IPC stream."""
+    emission = handout.emission
     buckets = None
     if emission.buckets is not None:
         sink = pa.BufferOutputStream()
@@ -80,7 +103,7 @@ def encode_emission(emission: Emission, done_to: int | None) -> bytes:
             writer.write_table(emission.buckets)
         buckets = sink.getvalue().to_pybytes()
     return msgpack.encode(
-        _Emission(
+        _Handout(
             emission.shard,
             emission.first_ms,
             emission.last_ms,
@@ -90,14 +113,15 @@ def encode_emission(emission: Emission, done_to: int | None) -> bytes:
             emission.changes,
             emission.edges,
             emission.late,
-            done_to,
+            handout.done_to,
+            handout.totals,
         )
     )
 
 
-def decode_emission(data: bytes) -> tuple[Emission, int | None]:
-    """Bytes of `encode_emission`."""
-    wire = _emissions.decode(data)
+def decode_handout(data: bytes) -> Handout:
+    """Bytes of `encode_handout`."""
+    wire = _handouts.decode(data)
     buckets = pa.ipc.open_stream(wire.buckets).read_all() if wire.buckets is not None else None
     emission = Emission(
         shard=wire.shard,
@@ -110,4 +134,4 @@ def decode_emission(data: bytes) -> tuple[Emission, int | None]:
         edges=wire.edges,
         late=wire.late,
     )
-    return emission, wire.done_to
+    return Handout(emission, wire.done_to, wire.totals)

@@ -7,10 +7,21 @@ must survive: a shard that is not here is restored from Beam's state.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from operators.adapters.acknowledge import Acknowledgements
+from operators.adapters.beam.totals import Totals
+from operators.adapters.source import Source
+from operators.settings import Settings
 from operators.shard import Shard
+
+
+class Reading(NamedTuple):
+    """How this job reads: ``opener`` gives the source of share ``(index, of)`` of the partitions."""
+
+    opener: Callable[[tuple[int, int]], Source]
+    settings: Settings
+    until_end: bool
 
 
 @dataclass
@@ -19,16 +30,17 @@ class Live:
 
     shard: Shard
     stamp: bytes
+    totals: Totals
     snapshot_bytes: int = 0
     log_bytes: int = 0
     log_count: int = 0
     done_to: int | None = None
-    series: int = 0
+    told_s: float = 0.0
 
 
 @dataclass
 class Process:
-    """Everything of one job in this process."""
+    """Everything of one job in this process. ``acknowledgements``: only where all of the job is in it."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     acknowledgements: Acknowledgements | None = None
@@ -36,6 +48,7 @@ class Process:
     no_data_s: float = 0.0
     failure: BaseException | None = None
     outputs: Any = None
+    reading: Reading | None = None
     shards: dict[int, Live] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,6 +61,21 @@ def process(job_id: str) -> Process:
     """The job's shared part of this process, made on first use."""
     with _lock:
         return _processes.setdefault(job_id, Process())
+
+
+def reading(job_id: str) -> Reading:
+    """How the job reads.
+
+    A source resumed from a savepoint carries the id of the job that wrote it: then the job whose stages were
+    set up here last is the one that goes on with it.
+    """
+    with _lock:
+        known = [_processes[job_id]] if job_id in _processes else []
+        known += reversed(_processes.values())
+        for here in known:
+            if here.reading is not None:
+                return here.reading
+    raise RuntimeError("no stage of this job was set up in this process: its source cannot be opened")
 
 
 def forget(job_id: str) -> None:

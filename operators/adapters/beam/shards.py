@@ -1,40 +1,46 @@
-"""`Shard` as a stateful DoFn: Beam keeps a snapshot and the messages since, memory keeps the shard itself.
+"""`Shard` as a stateful DoFn: Beam keeps a snapshot and the packets since, memory keeps the shard itself.
 
-Each bundle only appends its messages and a new stamp. When the messages outgrow the snapshot they are folded
+Each element only appends its packet and a new stamp. When the packets outgrow the snapshot they are folded
 into a new one, so state costs a constant factor however long the job runs. A shard in memory is used only if
 it carries the stamp that Beam's state carries; after a failover it does not, and is restored: the snapshot,
-then the messages once more, their emissions being out already.
+then the packets once more, their emissions being out already.
 """
 # mypy: allow-untyped-calls
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.coders import BytesCoder
-from apache_beam.metrics.metric import Metrics
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec
 
-from operators.adapters.beam.codec import decode_messages, encode_emission
+from operators.adapters.beam.codec import Handout, decode_packet, encode_handout
 from operators.adapters.beam.process import Live, process
-from operators.adapters.beam.sinks import NAMESPACE
-from operators.adapters.drive import done_to, drive, series_of
+from operators.adapters.beam.totals import Totals, decode_totals, encode_totals
+from operators.adapters.drive import done_to, drive
 from operators.emission import Emission
 from operators.settings import Settings
 from operators.shard import Shard
+from operators.state import StateError
 
-#: Below this many bytes of messages no snapshot is taken.
+#: Below this many bytes of packets no snapshot is taken.
 MIN_LOG_BYTES = 4 * 2**20
 #: A restore never has to take in more elements than this.
 MAX_LOG_COUNT = 2000
+#: Totals are told whenever windows close, and otherwise at least this often (wall seconds).
+TELL_EVERY_S = 10.0
+#: First byte of every stamp: how the state is laid out. The snapshot in it has a version of its own.
+LAYOUT = b"\x01"
 
 
 class ShardDoFn(beam.DoFn):
-    """(shard index, encoded messages) to encoded emissions."""
+    """(shard index, packet) to handouts, all as bytes."""
 
     STAMP = ReadModifyWriteStateSpec("stamp", BytesCoder())
     SNAPSHOT = ReadModifyWriteStateSpec("snapshot", BytesCoder())
+    TOTALS = ReadModifyWriteStateSpec("totals", BytesCoder())
     LOG = BagStateSpec("messages", BytesCoder())
 
     def __init__(self, settings: Settings, job_id: str) -> None:
@@ -46,45 +52,73 @@ class ShardDoFn(beam.DoFn):
         element: tuple[int, bytes],
         stamp: Any = beam.DoFn.StateParam(STAMP),  # noqa: B008
         snapshot: Any = beam.DoFn.StateParam(SNAPSHOT),  # noqa: B008
+        totals: Any = beam.DoFn.StateParam(TOTALS),  # noqa: B008
         log: Any = beam.DoFn.StateParam(LOG),  # noqa: B008
     ) -> Iterator[bytes]:
-        """Drive the shard through the messages; keep Beam's state equal to it."""
+        """Drive the shard through the packet; keep Beam's state equal to it."""
         index, packed = element
-        live = self._live(index, stamp.read(), snapshot, log)
-        live.stamp = os.urandom(8)  # first: should this bundle fail, what is in memory fits no state any more
-        for message in decode_messages(packed):
-            for emission in drive(live.shard, message):
-                yield encode_emission(emission, None)
+        known = stamp.read()
+        live = self._live(index, known, snapshot, totals, log)
+        if not known:
+            totals.write(encode_totals(live.totals))  # which run the log belongs to, before any snapshot
+        live.stamp = LAYOUT + os.urandom(8)  # first: should this bundle fail, memory fits no state any more
+        another = live.totals.run_id != self._job_id
+        if another:  # stopped with a savepoint and resumed: what the run before counted is told a last time
+            yield encode_handout(Handout(Emission(index), totals=live.totals))
+            live.totals = Totals(self._job_id, index)
+        handed_out = _take(live, packed)
+        for emission in handed_out:
+            yield encode_handout(Handout(emission))
         live.log_bytes += len(packed)
         live.log_count += 1
-        if live.log_bytes > max(MIN_LOG_BYTES, live.snapshot_bytes) or live.log_count > MAX_LOG_COUNT:
+        outgrown = live.log_bytes > max(MIN_LOG_BYTES, live.snapshot_bytes)
+        if another or outgrown or live.log_count > MAX_LOG_COUNT:
             data = live.shard.snapshot()
             snapshot.write(data)
+            totals.write(encode_totals(live.totals))
             log.clear()
             live.snapshot_bytes, live.log_bytes, live.log_count = len(data), 0, 0
         else:
             log.add(packed)
         stamp.write(live.stamp)
-        Metrics.counter(NAMESPACE, "series").inc(series_of(live.shard) - live.series)
-        live.series = series_of(live.shard)
         reached = done_to(live.shard)
-        if reached is not None and reached != live.done_to:
-            live.done_to = reached
-            yield encode_emission(Emission(index), reached)
+        moved = reached is not None and reached != live.done_to
+        live.done_to = reached
+        now = time.monotonic()
+        if handed_out or moved or live.shard.clock.exhausted or now - live.told_s >= TELL_EVERY_S:
+            live.told_s = now
+            yield encode_handout(Handout(Emission(index), reached if moved else None, live.totals))
 
-    def _live(self, index: int, stamp: bytes | None, snapshot: Any, log: Any) -> Live:
+    def _live(self, index: int, stamp: bytes | None, snapshot: Any, totals: Any, log: Any) -> Live:
         shards = process(self._job_id).shards
         live = shards.get(index)
         if live is not None and live.stamp == stamp:
             return live
-        data = snapshot.read() if stamp else None
+        data = counted = None
+        if stamp:
+            if stamp[:1] != LAYOUT:
+                raise StateError(
+                    f"state of shard {index} has layout {stamp[0]}; this driftline reads {LAYOUT[0]}: "
+                    "resume with the version that wrote it, or start without a savepoint"
+                )
+            data, counted = snapshot.read(), totals.read()
         shard = Shard.restore(data, self._settings) if data else Shard(index, self._settings)
-        live = Live(shard, stamp or b"", snapshot_bytes=len(data or b""))
+        known = decode_totals(counted) if counted else Totals(self._job_id, index)
+        live = Live(shard, stamp or b"", known, snapshot_bytes=len(data or b""))
         for packed in log.read() if stamp else ():
-            for message in decode_messages(packed):
-                drive(shard, message)
+            _take(live, packed)
             live.log_bytes += len(packed)
             live.log_count += 1
-        live.series, live.done_to = series_of(shard), done_to(shard)
+        live.done_to = done_to(shard)
         shards[index] = live
         return live
+
+
+def _take(live: Live, packed: bytes) -> list[Emission]:
+    packet = decode_packet(packed)
+    emissions = [emission for message in packet.messages for emission in drive(live.shard, message)]
+    live.totals.add(packet.counts)
+    for emission in emissions:
+        live.totals.count(emission)
+    live.totals.see(live.shard)
+    return emissions

@@ -1,7 +1,7 @@
 """The two ends around the shards: parcels taken apart, and emissions and dead letters written and counted."""
 # mypy: allow-untyped-calls
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import apache_beam as beam
@@ -9,10 +9,12 @@ import msgspec
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 
-from operators.adapters.beam.codec import decode_emission, decode_parcel, encode_messages
-from operators.adapters.beam.process import process
+from operators.adapters.beam.codec import decode_handout, decode_parcel, packets
+from operators.adapters.beam.process import Reading, process
+from operators.adapters.beam.totals import Totals
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
+from schemas.rows import Count
 
 #: Namespace of driftline's Beam metrics. Samples are counted under the JSON of [topic, outcome, reason].
 NAMESPACE = "driftline"
@@ -24,6 +26,7 @@ class Outputs(Protocol):
 
     def write(self, emission: Emission) -> None: ...  # noqa: D102
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None: ...  # noqa: D102
+    def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None: ...  # noqa: D102
     def flush(self) -> None: ...  # noqa: D102
 
 
@@ -31,7 +34,19 @@ OpenOutputs = Callable[[], Outputs]
 
 
 class TakeApart(beam.DoFn):
-    """Parcels to (shard, messages); dead letters on a side output; accounts as counters."""
+    """Parcels to (shard, packet); dead letters on a side output; accounts as counters.
+
+    It runs in the process of the source and brings along how to open it: what is kept of a source in a
+    savepoint outlives configs and versions, so nothing of that is in there.
+    """
+
+    def __init__(self, reading: Reading, job_id: str) -> None:
+        self._reading = reading
+        self._job_id = job_id
+
+    def setup(self) -> None:
+        """Say how this job reads."""
+        process(self._job_id).reading = self._reading
 
     def process(self, element: bytes) -> Iterator[Any]:
         """One poll's parcel."""
@@ -39,8 +54,7 @@ class TakeApart(beam.DoFn):
         for topic, outcome, reason, samples in contents.accounts:
             name = msgspec.json.encode([topic, outcome, reason]).decode()
             Metrics.counter(NAMESPACE, name).inc(samples)
-        for shard, messages in contents.messages.items():
-            yield shard, encode_messages(messages)
+        yield from packets(contents).items()
         for letter in contents.dead_letters:
             yield TaggedOutput(DEAD_LETTERS, letter)
 
@@ -70,15 +84,18 @@ class _Write(beam.DoFn):
 
 
 class WriteEmissions(_Write):
-    """Encoded emissions into the sinks; counts events by kind, windows, buckets and what came too late."""
+    """Handouts into the sinks; counts events by kind, windows, buckets and what came too late."""
 
     def start_bundle(self) -> None:
         """Nothing is done with yet in this bundle."""
         self._done_to: dict[int, int] = {}
+        self._totals: dict[tuple[str, int], Totals] = {}
 
     def process(self, element: bytes) -> None:
         """Write one emission."""
-        emission, done_to = decode_emission(element)
+        emission, done_to, totals = decode_handout(element)
+        if totals is not None:
+            self._totals[totals.run_id, totals.shard] = totals
         self._outputs.write(emission)
         for event in emission.events:
             if event.revision == 0:
@@ -93,9 +110,12 @@ class WriteEmissions(_Write):
             self._done_to[emission.shard] = done_to
 
     def finish_bundle(self) -> None:
-        """Deliver, then acknowledge."""
-        self._flush()
+        """Deliver, then acknowledge. Where no launcher can see the totals in memory, they are rows too."""
         acknowledgements = self._process.acknowledgements
+        if acknowledgements is None:
+            for totals in self._totals.values():
+                self._outputs.write_accounts(totals.row_id(), totals.position, totals.lines())
+        self._flush()
         if acknowledgements is not None:
             for shard, done_to in self._done_to.items():
                 acknowledgements.flushed(shard, done_to)

@@ -1,13 +1,17 @@
-"""Any driftline source as a Beam unbounded source: one reader, its checkpoint the reader's snapshot.
+"""Any driftline source as a Beam unbounded source: a reader's checkpoint is its snapshot.
 
 An element is one poll's parcel of deliveries, so nothing is per record. A mark is finalised by committing
 offsets: at once where the runner's checkpoint covers what is behind the source (Flink, Dataflow), else only
 what the sinks have acknowledged.
+
+What Beam keeps of a source in a savepoint is its pickle: it holds a job id and a share and nothing else. How
+to open it comes with the stages of the job that runs now.
 """
 
-import logging
+import os
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from apache_beam import coders
@@ -15,97 +19,99 @@ from apache_beam.io.unbounded_source import CheckpointMark, UnboundedReader, Unb
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from operators.adapters.beam.codec import encode_parcel, parcel
-from operators.adapters.beam.process import process
+from operators.adapters.beam.process import Reading, process, reading
 from operators.adapters.reader import Reader
-from operators.adapters.source import Source
-from operators.settings import Settings
+from operators.state import StateError
 
-log = logging.getLogger(__name__)
+#: First line of every encoded mark; the intakes' snapshots in it have a version of their own.
+_LAYOUT = b"driftline mark 1"
 
-#: ``(index, of)`` to the source of that share of the partitions; picklable.
-Opener = Callable[[tuple[int, int]], Source]
-
-_live: dict[tuple[str, int], Reader] = {}
+#: The reader of each share that this process has open, by job and index.
+_open: dict[tuple[str, int], "TelemetryReader"] = {}
+_lock = threading.Lock()
 
 
 class Mark(CheckpointMark):
-    """Where a reader stood. The offsets to commit are those of its snapshot."""
+    """Where a reader stood. The offsets to commit are those of its snapshot.
 
-    def __init__(self, job_id: str, index: int, snapshot: bytes) -> None:
+    ``stamp``: of the reader's state, by which a reader that has not moved since is known again.
+    """
+
+    def __init__(self, job_id: str, part: tuple[int, int], stamp: bytes, snapshot: bytes) -> None:
         self.job_id = job_id
-        self.index = index
+        self.part = part
+        self.stamp = stamp
         self.snapshot = snapshot
 
     def finalize_checkpoint(self) -> None:
         """Commit what the sinks acknowledged, or all the mark covers where a checkpoint covers the rest."""
-        reader = _live.get((self.job_id, self.index))
-        if reader is None:
-            return
         acknowledgements = process(self.job_id).acknowledgements
         done = acknowledgements.positions() if acknowledgements else Reader.positions_of(self.snapshot)
-        reader.commit(done)
+        with _lock:
+            reader = _open.get((self.job_id, self.part[0]))
+        if reader is not None:
+            reader.commit(done)
+        elif acknowledgements is None and done:  # read to its end and closed
+            source = reading(self.job_id).opener(self.part)
+            try:
+                source.partitions()
+                source.commit(done)
+            finally:
+                source.close()
 
 
 class MarkCoder(coders.Coder):
-    """Deterministic bytes of a `Mark`: job, index, snapshot."""
+    """Bytes of a `Mark`; marks cut without a step between them are equal."""
 
     def encode(self, value: Mark) -> bytes:
         """Mark to bytes."""
-        return b"%s\n%d\n" % (value.job_id.encode(), value.index) + value.snapshot
+        index, of = value.part
+        about = b"%s %d %d %s" % (value.job_id.encode(), index, of, value.stamp.hex().encode())
+        return b"\n".join((_LAYOUT, about, value.snapshot))
 
     def decode(self, encoded: bytes) -> Mark:
-        """Bytes to mark."""
-        job_id, index, snapshot = encoded.split(b"\n", 2)
-        return Mark(job_id.decode(), int(index), snapshot)
+        """Bytes to mark; `StateError` where another version wrote them otherwise."""
+        layout, about, snapshot = encoded.split(b"\n", 2)
+        if layout != _LAYOUT:
+            raise StateError(
+                f"a source's checkpoint begins with {layout[:40]!r}; this driftline reads {_LAYOUT!r}: "
+                "resume with the version that wrote it, or start without a savepoint"
+            )
+        job_id, index, of, stamp = about.decode().split(" ")
+        return Mark(job_id, (int(index), int(of)), bytes.fromhex(stamp), snapshot)
 
     def is_deterministic(self) -> bool:
-        """Equal readers give equal bytes."""
+        """Equal marks give equal bytes."""
         return True
 
 
 class TelemetrySource(UnboundedSource):
-    """One share of a source's partitions; split into ``readers`` shares by the runner."""
+    """One share of the job's partitions; split into ``readers`` shares by the runner."""
 
-    def __init__(
-        self,
-        opener: Opener,
-        settings: Settings,
-        job_id: str,
-        *,
-        until_end: bool,
-        readers: int = 1,
-        part: tuple[int, int] | None = None,
-    ) -> None:
-        self._opener = opener
-        self._settings = settings
+    def __init__(self, job_id: str, *, readers: int = 1, part: tuple[int, int] = (0, 1)) -> None:
         self._job_id = job_id
-        self._until_end = until_end
         self._readers = readers
         self._part = part
 
     def split(self, desired_num_splits: int, options: Any = None) -> Iterable["TelemetrySource"]:
         """As many shares as readers were asked for."""
-        return [
-            TelemetrySource(
-                self._opener,
-                self._settings,
-                self._job_id,
-                until_end=self._until_end,
-                part=(index, self._readers),
-            )
-            for index in range(self._readers)
-        ]
+        shares = range(self._readers)
+        return [TelemetrySource(self._job_id, part=(index, self._readers)) for index in shares]
 
     def create_reader(self, options: Any, checkpoint_mark: CheckpointMark | None) -> "TelemetryReader":
-        """A reader at its start, or where the mark says."""
-        part = self._part or (0, 1)
-        source = self._opener(part)
-        if isinstance(checkpoint_mark, Mark):
-            snapshot = checkpoint_mark.snapshot
-            reader = Reader.restore(snapshot, source, self._settings, until_end=self._until_end)
-        else:
-            reader = Reader(source, self._settings, until_end=self._until_end)
-        return TelemetryReader(reader, self._job_id, part[0])
+        """A reader at its start, or where the mark says.
+
+        The one that this process has open already goes on, if it stands exactly there: a runner hands a
+        share from one copy of the source's stage to another at any bundle, and connecting anew is slow.
+        """
+        mark = checkpoint_mark if isinstance(checkpoint_mark, Mark) else None
+        with _lock:
+            before = _open.pop((self._job_id, self._part[0]), None)
+        reader = before.hand_over(mark.stamp if mark else None) if before else None
+        if reader is None:
+            how = reading(self._job_id)
+            reader = _read_on(how, how.opener(self._part), mark)
+        return TelemetryReader(reader, self._job_id, self._part, mark)
 
     def get_checkpoint_mark_coder(self) -> MarkCoder:
         """Coder of this source's marks."""
@@ -116,16 +122,29 @@ class TelemetrySource(UnboundedSource):
         return coders.BytesCoder()
 
 
+def _read_on(how: Reading, source: Any, mark: Mark | None) -> Reader:
+    try:
+        if mark is None:
+            return Reader(source, how.settings, until_end=how.until_end)
+        return Reader.restore(mark.snapshot, source, how.settings, until_end=how.until_end)
+    except BaseException:
+        source.close()
+        raise
+
+
 class TelemetryReader(UnboundedReader):
     """Polls once an element, waiting for at most half a second, which is what keeps an idle job calm."""
 
-    def __init__(self, reader: Reader, job_id: str, index: int) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, job_id: str, part: tuple[int, int], mark: Mark | None = None) -> None:
+        self._reader: Reader | None = reader
         self._job_id = job_id
-        self._index = index
+        self._part = part
         self._current = b""
         self._process = process(job_id)
-        _live[job_id, index] = reader
+        self._mark = mark  # of where the reader stands; None once it has moved
+        self._using = threading.Lock()  # clients are not for two threads, and commits come from another one
+        with _lock:
+            _open[job_id, part[0]] = self
 
     def start(self) -> bool:
         """Poll for the first time."""
@@ -133,18 +152,21 @@ class TelemetryReader(UnboundedReader):
 
     def advance(self) -> bool:
         """Poll; whether anything came."""
-        if self._process.stop.is_set() or self._reader.finished:
-            return False
-        steps = self._reader.step(time.monotonic())
-        self._process.no_data_s = max(self._process.no_data_s, self._reader.no_data_s)
-        if not steps:
-            return False
+        with self._using:
+            reader = self._held()
+            if self._process.stop.is_set() or reader.finished:
+                return False
+            steps = reader.step(time.monotonic())
+            self._process.no_data_s = max(self._process.no_data_s, reader.no_data_s)
+            if not steps:
+                return False
+            self._mark = None
         acknowledgements = self._process.acknowledgements
         if acknowledgements is not None:
             for step in steps:
                 acknowledgements.read(step.partition, step.next_offset, step.last_bucket)
         if self._process.progress is not None:
-            self._process.progress(self._reader.time_ms)
+            self._process.progress(reader.time_ms)
         self._current = encode_parcel(parcel(steps))
         return True
 
@@ -158,20 +180,46 @@ class TelemetryReader(UnboundedReader):
 
     def get_watermark(self) -> Timestamp:
         """The reader's time; the end of time once all input is read, or the job is to stop."""
-        if self._process.stop.is_set() or self._reader.finished:
+        if self._process.stop.is_set() or self._held().finished:
             return MAX_TIMESTAMP
         return self._time()
 
     def get_checkpoint_mark(self) -> Mark:
         """The reader's snapshot."""
-        return Mark(self._job_id, self._index, self._reader.snapshot())
+        if self._mark is None:
+            self._mark = Mark(self._job_id, self._part, os.urandom(8), self._held().snapshot())
+        return self._mark
+
+    def commit(self, positions: dict[str, int]) -> None:
+        """Tell the source what is done with, unless another reader has it by now."""
+        with self._using:
+            if self._reader is not None:
+                self._reader.commit(positions)
+
+    def hand_over(self, stamp: bytes | None) -> Reader | None:
+        """What reads, if it stands where that stamp was given; else it is closed. This one is over then."""
+        with self._using:
+            reader, self._reader = self._reader, None
+        if reader is not None and (self._mark is None or self._mark.stamp != stamp):
+            reader.close()
+            return None
+        return reader
 
     def close(self) -> None:
         """Let go of the source."""
-        if _live.get((self._job_id, self._index)) is self._reader:
-            del _live[self._job_id, self._index]
-        self._reader.close()
+        with _lock:
+            if _open.get((self._job_id, self._part[0])) is self:
+                del _open[self._job_id, self._part[0]]
+        with self._using:
+            reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
+    def _held(self) -> Reader:
+        if self._reader is None:
+            raise RuntimeError("this reader was taken over by a later bundle")
+        return self._reader
 
     def _time(self) -> Timestamp:
-        time_ms = self._reader.time_ms
+        time_ms = self._held().time_ms
         return MIN_TIMESTAMP if time_ms is None else Timestamp(micros=time_ms * 1000)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from zlib import crc32
 
 from operators.adapters.kafka.client import KafkaClient, TopicPartition, connect
 from operators.adapters.kafka.options import KafkaOptions
@@ -22,7 +23,7 @@ class KafkaSource:
         options: how the broker is reached.
         topics: canonical topic names; those that do not exist are waited for.
         client: name of the client library.
-        part: ``(index, of)``: only every ``of``-th partition, for readers that share the topics.
+        part: ``(index, of)``: only the partitions of that share, for readers that share the topics.
         clock: monotonic wall clock in seconds.
     """
 
@@ -40,6 +41,7 @@ class KafkaSource:
         self._part = part
         self._clock = clock
         self._assigned: dict[str, TopicPartition] = {}
+        self._elsewhere: dict[str, str] = {}
         self._ends_at_start: dict[str, int] = {}
         self._ends: dict[str, int] = {}
         self._asked_s = self._discovered_s = float("-inf")
@@ -50,11 +52,14 @@ class KafkaSource:
         if now - self._discovered_s >= DISCOVER_EVERY_S:
             self._discovered_s = now
             index, of = self._part
-            mine = self._client.partitions(self._topics)[index::of]
-            fresh = {f"{topic}/{number}": (topic, number) for topic, number in mine}
+            there = self._client.partitions(self._topics)
+            known = {f"{topic}/{number}": (topic, number) for topic, number in there}
+            fresh = {name: where for name, where in known.items() if _share(where, of) == index}
+            self._elsewhere = {name: topic for name, (topic, _) in known.items() if name not in fresh}
             if fresh.keys() - self._assigned.keys():
                 self._assign(fresh | self._assigned)
-        return [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
+        here = [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
+        return here + [Partition(topic, name, here=False) for name, topic in self._elsewhere.items()]
 
     def seek(self, positions: Mapping[str, int]) -> None:
         """Read on from these offsets."""
@@ -111,3 +116,9 @@ class KafkaSource:
         except SourceError as problem:
             self._ends = {}
             log.warning("%s", problem)
+
+
+def _share(where: TopicPartition, of: int) -> int:
+    # by the partition alone, so that one that is added later moves none of the others
+    topic, number = where
+    return (crc32(topic.encode()) + number) % of

@@ -1,5 +1,6 @@
 """The Beam source: marks that are equal for equal readers, and commits that wait for the sinks."""
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +8,11 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP
 
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.beam.codec import decode_parcel
-from operators.adapters.beam.process import forget, process
+from operators.adapters.beam.process import Reading, forget, process, reading
 from operators.adapters.beam.source import Mark, MarkCoder, TelemetryReader, TelemetrySource
+from operators.message import CHAIN_STEPS
 from operators.settings import Settings
+from operators.state import StateError
 from tests.operators.adapters.memory import START_MS, MemorySource, request
 
 SETTINGS = Settings(shards=2)
@@ -28,8 +31,8 @@ def open_reader(
     mark: Mark | None = None, source: MemorySource | None = None
 ) -> tuple[TelemetryReader, MemorySource]:
     source = source or MemorySource(VALUES, most=10)
-    opener = lambda part: source  # noqa: E731
-    return TelemetrySource(opener, SETTINGS, "job", until_end=True).create_reader(None, mark), source
+    process("job").reading = Reading(lambda part: source, SETTINGS, until_end=True)
+    return TelemetrySource("job").create_reader(None, mark), source
 
 
 def read(reader: TelemetryReader) -> list[bytes]:
@@ -89,13 +92,77 @@ def test_a_stop_ends_the_reader() -> None:
 
 def test_splits_share_the_partitions_out() -> None:
     parts = []
-    source = TelemetrySource(
+    process("job").reading = Reading(
         lambda part: parts.append(part) or MemorySource(VALUES),  # type: ignore[func-returns-value]
         SETTINGS,
-        "job",
         until_end=True,
-        readers=3,
     )
-    for split in source.split(20):
+    for split in TelemetrySource("job", readers=3).split(20):
         split.create_reader(None, None)
     assert parts == [(0, 3), (1, 3), (2, 3)]
+
+
+class Closing(MemorySource):
+    """Says that it was closed."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_reader_goes_on_where_it_is_when_nothing_moved_since_the_mark() -> None:
+    reader, source = open_reader(source=Closing(VALUES, most=10))
+    reader.start()
+    again, _ = open_reader(reader.get_checkpoint_mark(), Closing(VALUES, most=10))
+    assert again.advance()
+    reader.close()  # the first one is over, and takes nothing along
+    again.get_checkpoint_mark().finalize_checkpoint()
+    assert (source.closed, source.committed) == (False, {PARTITION: 20})
+
+
+def test_a_reader_that_moved_since_the_mark_is_replaced() -> None:
+    reader, source = open_reader(source=Closing(VALUES, most=10))
+    reader.start()
+    mark = reader.get_checkpoint_mark()
+    reader.advance()
+    again, fresh = open_reader(mark, Closing(VALUES, most=10))
+    again.advance()
+    again.get_checkpoint_mark().finalize_checkpoint()
+    assert source.closed
+    assert (source.committed, fresh.committed) == ({}, {PARTITION: 20})
+    with pytest.raises(RuntimeError, match="taken over"):
+        reader.advance()
+
+
+def test_what_was_read_to_its_end_is_committed_after_it_was_closed() -> None:
+    reader, _ = open_reader()
+    read(reader)
+    mark = reader.get_checkpoint_mark()
+    reader.close()
+    after = MemorySource(VALUES)
+    process("job").reading = Reading(lambda part: after, SETTINGS, until_end=True)
+    mark.finalize_checkpoint()
+    assert after.committed == {PARTITION: 100}
+
+
+def test_a_source_out_of_a_savepoint_is_read_as_the_job_now_says() -> None:
+    reader, _ = open_reader()
+    reader.start()
+    source = pickle.loads(pickle.dumps(TelemetrySource("job")))
+    mark = MarkCoder().decode(MarkCoder().encode(reader.get_checkpoint_mark()))
+    forget("job")
+    process("later").reading = Reading(lambda part: MemorySource(VALUES, most=10), SETTINGS, until_end=True)
+    try:
+        later = source.create_reader(None, mark)
+        assert later.advance()
+        assert decode_parcel(later.get_current()).messages[0][0].offset == 20 * CHAIN_STEPS
+    finally:
+        forget("later")
+    with pytest.raises(RuntimeError, match="cannot be opened"):
+        reading("job")
+
+
+def test_a_mark_of_another_layout_is_refused() -> None:
+    with pytest.raises(StateError, match=r"driftline mark 9.*resume with the version that wrote it"):
+        MarkCoder().decode(b"driftline mark 9\njob 0 1 00\n")

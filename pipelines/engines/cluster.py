@@ -1,0 +1,166 @@
+"""A Beam job on a cluster: submitted from here, watched and correlated beside, and ended from here.
+
+Nothing of the job is in this process. What it has counted it writes as rows of ``ingest_accounts``, and those
+are what the report is made of: they follow from the job's state, so a restart counts nothing twice.
+"""
+# mypy: allow-untyped-calls
+
+import logging
+import time
+import uuid
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.runners.runner import PipelineState
+
+from operators.adapters.beam.totals import FINISHED, OUTPUTS
+from operators.clickhouse import Store, StoreError
+from pipelines.engines import beam as engine
+from pipelines.engines.correlator import Correlator
+from pipelines.engines.flink import ENDED, Flink
+from pipelines.engines.job import Job
+from pipelines.engines.outputs import Outputs, open_store
+from pipelines.engines.report import Ending, Report, Stopwatch, figures, make_report
+from pipelines.errors import EngineError
+from schemas.rows import Count
+
+LOOK_EVERY_S = 1.0
+#: How long the job may take from submission until the cluster has it.
+APPEARS_S = 180.0
+
+_TOTALS = """
+SELECT topic, outcome, reason, toInt64(argMax(samples, revision)) AS samples
+FROM ingest_accounts
+WHERE run_id = {run:String} OR startsWith(run_id, {shards:String})
+GROUP BY run_id, topic, outcome, reason
+"""
+
+log = logging.getLogger(__name__)
+
+
+def run(job: Job) -> Report:
+    """Submit, watch until the end or ``job.stop``, report."""
+    config = job.config
+    run_id = uuid.uuid4().hex
+    chosen = engine.options(config)
+    cloud = chosen.view_as(GoogleCloudOptions)
+    cloud.job_name = cloud.job_name or f"driftline-{run_id[:12]}"
+    watch = Stopwatch()
+    watch.enter("open")
+    with open_store(config) as store:
+        outputs = Outputs(config, store)
+        try:
+            with Correlator(store, outputs, config.correlate_s) as correlator:
+                watch.enter("submit")
+                submitted = submit(job, chosen, run_id)
+                watched = _Watched(job, store, submitted, chosen, run_id)
+                watch.enter("read")
+                ending, savepoint = watched.until_it_ends()
+                watch.enter("correlate")
+                correlator.finish()
+                outputs.flush()
+            counts, tally, series = figures(totals(store, run_id))
+        finally:
+            outputs.close()
+    watch.enter("")
+    return make_report(
+        job,
+        engine=f"beam on {config.runner}",
+        ending=ending,
+        counts=counts,
+        tally=tally,
+        series=series,
+        incidents=correlator.incidents.values(),
+        seconds=watch.seconds,
+        no_data_s=0.0,
+        savepoint=savepoint,
+    )
+
+
+def submit(job: Job, chosen: PipelineOptions, run_id: str) -> Any:
+    """Build the pipeline and hand it to the runner that the options name."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    pipeline = beam.Pipeline(options=chosen)
+    engine.build(pipeline, job.config, run_id, until_end=job.until_end, readers=readers(chosen))
+    try:
+        return pipeline.run()
+    except (RuntimeError, ValueError, OSError) as problem:
+        raise EngineError(f"the job was not taken: {problem}") from problem
+
+
+def readers(chosen: PipelineOptions) -> int:
+    """As many as the job's parallelism; where the runner decides that, one."""
+    found = chosen.get_all_options().get("parallelism")
+    return max(1, int(found)) if found else 1
+
+
+def totals(store: Store, run_id: str) -> list[Count]:
+    """What all shards of a run have written of their totals."""
+    rows = store.query(_TOTALS, {"run": run_id, "shards": f"{run_id}/"}).to_pylist()
+    return [Count(row["topic"], row["outcome"], row["reason"], row["samples"]) for row in rows]
+
+
+class _Watched:
+    """The job as Flink has it, or, on another runner, as Beam tells it."""
+
+    def __init__(self, job: Job, store: Store, submitted: Any, chosen: PipelineOptions, run_id: str) -> None:
+        self._job = job
+        self._store = store
+        self._submitted = submitted
+        self._run_id = run_id
+        self._name = chosen.view_as(GoogleCloudOptions).job_name
+        given = chosen.get_all_options()
+        self._flink = Flink(given["flink_master"]) if job.config.runner == "flink" else None
+        self._id = ""
+
+    def until_it_ends(self) -> tuple[Ending, str]:
+        """How it ended, and the savepoint it was stopped with."""
+        if self._flink is None:
+            self._submitted.wait_until_finish()
+            return "done", ""
+        self._appear(self._flink)
+        while not self._job.stop.wait(LOOK_EVERY_S):
+            try:
+                state = self._flink.state(self._id)
+                if state == "FAILED":
+                    raise EngineError(f"job {self._name} failed: {self._flink.failure(self._id)}")
+                if state in ENDED:
+                    return "stopped", ""
+                if self._job.until_end and self._finished():
+                    self._flush(self._flink)
+                    self._flink.cancel(self._id)
+                    return "done", ""
+            except StoreError as problem:
+                log.warning("%s", problem)
+        return "stopped", self._stop(self._flink)
+
+    def _appear(self, flink: Flink) -> None:
+        until = time.monotonic() + APPEARS_S
+        while not (found := flink.find(self._name)):
+            if self._submitted.state == PipelineState.FAILED or time.monotonic() > until:
+                raise EngineError(f"job {self._name} did not come to the cluster; see the job server's log")
+            time.sleep(0.3)
+        self._id = found
+
+    def _finished(self) -> bool:
+        """Whether every shard has come to the input's end and what it handed out is in the sinks."""
+        ended = sum(
+            line.samples for line in totals(self._store, self._run_id) if line[:2] == (OUTPUTS, FINISHED)
+        )
+        return ended >= self._job.config.settings.shards
+
+    def _flush(self, flink: Flink) -> None:
+        """Wait for two more checkpoints: the first flushes the last dead letters, and offsets follow it."""
+        wanted = flink.checkpoints(self._id) + 2
+        until = time.monotonic() + 60.0
+        while flink.checkpoints(self._id) < wanted and time.monotonic() < until:
+            time.sleep(0.2)
+
+    def _stop(self, flink: Flink) -> str:
+        try:
+            return flink.savepoint(self._id)
+        except EngineError as problem:
+            log.warning("%s; the job is ended without one", problem)
+            flink.cancel(self._id)
+            return ""
