@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 #: Module of each engine, with ``run(job) -> Report``, and the extra that it needs.
 ENGINES: dict[str, tuple[str, str]] = {
     "beam": ("pipelines.engines.beam", "beam"),
+    "faust": ("pipelines.engines.faust", "faust"),
     "local": ("pipelines.engines.local", ""),
 }
 

@@ -122,7 +122,7 @@ class Reader:
 
     def step(self, now_s: float, timeout_s: float = 0.5) -> list[Step]:
         """Poll once and hand out what came of it; ``now_s`` is a monotonic wall clock."""
-        ready = self._ready()
+        ready = self.ready()
         batches = self._source.poll(ready, timeout_s) if ready else []
         elapsed = max(0.0, now_s - self._polled_s) if self._polled_s is not None else 0.0
         self._polled_s = now_s
@@ -190,7 +190,7 @@ class Reader:
         if quiet_s > limit:
             self.no_data_s = max(self.no_data_s, quiet_s)
 
-    def _ready(self) -> list[str]:
+    def ready(self) -> list[str]:
         """Partitions to read now, lowest time first; none that is far ahead of the lowest."""
         lanes = [lane for lane in self._lanes.values() if not lane.exhausted]
         lanes.sort(key=lambda lane: (lane.time_ms is not None, lane.time_ms or 0, lane.partition.name))

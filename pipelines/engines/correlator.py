@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -17,12 +18,16 @@ class Correlator:
     """Turns the store's new events into incidents, in a thread of its own.
 
     A pass that fails is logged and made up for by the next; only the last one, `finish`, must succeed.
+    ``here`` says, where several processes run, whether it is this one's turn.
     """
 
-    def __init__(self, store: Store, outputs: Outputs, interval_s: float) -> None:
+    def __init__(
+        self, store: Store, outputs: Outputs, interval_s: float, here: Callable[[], bool] = lambda: True
+    ) -> None:
         self._store = store
         self._outputs = outputs
         self._interval_s = interval_s
+        self._here = here
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="correlate", daemon=True)
         self.incidents: dict[str, Incident] = {}
@@ -45,6 +50,8 @@ class Correlator:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
+            if not self._here():
+                continue
             try:
                 self._pass()
             except StoreError as problem:

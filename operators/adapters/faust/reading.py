@@ -1,0 +1,317 @@
+"""The first stage: records of the source partitions to messages of the shards.
+
+A delivery's messages and the mark behind it are one transaction: a shard sees each stretch of a partition's
+chain once, however the owner ended, and the next owner knows to the record how far the messages go. The
+intake's whole state, which holds the keys of all open buckets, follows only every half minute: whoever takes
+over restores it, takes the records up to the mark once more, sending nothing, and has the same intake.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from msgspec import Struct, msgpack
+
+from operators import message
+from operators.adapters.accounting import lines
+from operators.adapters.faust.assigned import Assigned
+from operators.adapters.faust.journal import Journal, check_layout, decode, layout
+from operators.adapters.faust.stage import POLL_MS, Stage
+from operators.adapters.faust.topics import intakes_journal, messages_topic
+from operators.adapters.kafka.options import KafkaOptions
+from operators.adapters.reader import Reader, Step
+from operators.adapters.source import Batch
+from operators.dead_letters import DeadLetter
+from operators.intake import Intake, SourceRecord
+from operators.message import PartitionState
+from operators.settings import Settings
+from operators.shard.hashing import name_hash
+
+#: Shards see a delivery when its transaction ends.
+COMMIT_S = 0.5
+SNAPSHOT_S = 30.0
+#: How often end offsets (and so whether the broker answers) are asked for.
+ASK_S = 2.0
+#: Header under which a delivery's accounts travel, with the message to shard 0.
+ACCOUNTS = "accounts"
+
+log = logging.getLogger(__name__)
+
+
+class Mark(Struct, frozen=True):
+    """How far the messages of a partition go."""
+
+    layout: str
+    position: int
+    next_offset: int
+    state: PartitionState
+
+
+class Lane:
+    """One source partition: its intake, its journal, and what of it is not committed yet."""
+
+    def __init__(self, place: TopicPartition, intake: Intake, journal: Journal, settings: Settings) -> None:
+        self.place = place
+        self.intake = intake
+        self.journal = journal
+        self._layout = layout(settings)
+        self._saved_s = time.monotonic()
+        self._saved_at = -2
+        self.dirty = False
+
+    async def send(self, step: Step, topic: str) -> None:
+        """Send a step's messages; shards see them after `commit`."""
+        for shard, each in step.delivery.messages.items():
+            counts = list(lines(step.delivery.accounts)) if shard == 0 else []
+            headers = [(ACCOUNTS, msgpack.encode(counts))] if counts else []
+            await self.journal.send(topic, shard, message.encode(each), headers)
+            self.dirty = True
+
+    async def commit(self, *, save: bool = False) -> None:
+        """Let the shards see what was sent; with the whole state now and then, or where it is asked for."""
+        intake = self.intake
+        position = intake.position
+        save = save and position != self._saved_at
+        if not save and not self.dirty:
+            return
+        mark = Mark(self._layout, position, intake.next_offset, intake.state)
+        state = None
+        if save or self._saved_at == -2 or time.monotonic() - self._saved_s >= SNAPSHOT_S:
+            state = await asyncio.to_thread(intake.snapshot)
+            self._saved_s, self._saved_at = time.monotonic(), position
+        await self.journal.commit(msgpack.encode(mark), state)
+        self.dirty = False
+
+
+class Reading(Stage):
+    """The members of this group share the source partitions.
+
+    Args:
+        options: how the broker is reached; ``group`` names the app.
+        topics: canonical topic names; those that do not exist are waited for.
+        settings: of the core.
+        until_end: whether a partition is exhausted once all is read that was there when reading began.
+        deliver: takes dead letters and returns when they are delivered; called in a thread.
+    """
+
+    def __init__(
+        self,
+        options: KafkaOptions,
+        topics: Iterable[str],
+        settings: Settings,
+        *,
+        until_end: bool,
+        deliver: Callable[[list[DeadLetter]], None],
+        **service: Any,
+    ) -> None:
+        super().__init__(options, options.group, **service)
+        self._topics = tuple(topics)
+        self._settings = settings
+        self._until_end = until_end
+        self._deliver = deliver
+        self._letters: list[DeadLetter] = []
+        self._ends_at_start: dict[str, int] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._journals: list[Journal] = []
+        self._reader: Reader | None = None
+        self._source = Assigned({}, {})
+        self._committed_s = self._asked_s = 0.0
+        self._no_data_s = 0.0
+
+    @property
+    def time_ms(self) -> int | None:
+        """The lowest time of the partitions read here."""
+        return self._reader.time_ms if self._reader else None
+
+    @property
+    def no_data_s(self) -> float:
+        """The longest time without any telemetry, in seconds."""
+        return max(self._no_data_s, self._reader.no_data_s if self._reader else 0.0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all partitions held here are read to their end, and the shards can know it."""
+        return (
+            self._reader is not None
+            and self._reader.finished
+            and not any(lane.dirty for lane in self._lanes.values())
+        )
+
+    @property
+    def known(self) -> Iterable[str]:
+        """Every partition there is, whoever reads it."""
+        return self._source.others
+
+    @property
+    def partitions(self) -> Mapping[str, int]:
+        """The partitions held here, each with the next offset to read."""
+        return {name: lane.intake.next_offset for name, lane in self._lanes.items()}
+
+    def subscribe(self, consumer: Any, listener: ConsumerRebalanceListener) -> None:
+        """By pattern, so that topics which come later are found."""
+        names = "|".join(re.escape(topic) for topic in self._topics)
+        consumer.subscribe(pattern=f"^({names})$", listener=listener)
+
+    async def open(self, assigned: set[TopicPartition]) -> None:
+        """Restore the partitions' intakes."""
+        fresh = [place for place in assigned if _name(place) not in self._ends_at_start]
+        ends = await self.consumer.end_offsets(fresh) if fresh else {}
+        self._ends_at_start |= {_name(place): end for place, end in ends.items()}
+        journals = {place: self._journal(place) for place in assigned}
+        self._journals = list(journals.values())
+        opened = await asyncio.gather(*(self._open(place, journal) for place, journal in journals.items()))
+        self._lanes = {lane.intake.partition: lane for lane in opened}
+        for lane in opened:
+            self.consumer.seek(lane.place, lane.intake.next_offset)
+        source = Assigned({name: lane.place.topic for name, lane in self._lanes.items()}, self._ends_at_start)
+        source.others = self._all()
+        source.positions = {name: lane.intake.next_offset for name, lane in self._lanes.items()}
+        self._source = source
+        self._reader = Reader(source, self._settings, until_end=self._until_end)
+        self._reader.go_on(lane.intake for lane in opened)
+
+    async def step(self) -> None:
+        """Fetch what may be read next, take it in, send it; every half second commit."""
+        reader = self._reader
+        if reader is None:
+            return
+        await self._ask()
+        ready = [self._lanes[name].place for name in reader.ready()]
+        found: Mapping[TopicPartition, Any] = {}
+        if ready:
+            most = self.options.max_poll_records
+            found = await self.consumer.getmany(*ready, timeout_ms=POLL_MS, max_records=most)
+        else:
+            await asyncio.sleep(POLL_MS / 1000)
+        self._source.offer([_batch(place, records) for place, records in found.items() if records])
+        for name, lane in self._lanes.items():
+            self._source.positions[name] = await self.consumer.position(lane.place)
+        for step in await asyncio.to_thread(reader.step, time.monotonic(), 0.0):
+            self._letters.extend(step.delivery.dead_letters)
+            await self._lanes[step.partition].send(step, messages_topic(self.options.group))
+        if time.monotonic() - self._committed_s >= COMMIT_S or reader.finished:
+            await self._commit()
+
+    async def settle(self) -> None:
+        """Commit with the whole state, so that whoever takes over need not read anything again."""
+        await self._commit(save=True)
+
+    def journals(self) -> Iterable[Journal]:
+        """Of the partitions held here."""
+        return self._journals
+
+    def forget(self) -> None:
+        """Drop the intakes."""
+        self._no_data_s = self.no_data_s
+        self._lanes, self._journals, self._reader, self._letters = {}, [], None, []
+
+    async def _commit(self, *, save: bool = False) -> None:
+        if self._letters:
+            letters, self._letters = self._letters, []
+            await asyncio.to_thread(self._deliver, letters)
+        dirty = [lane for lane in self._lanes.values() if lane.dirty or save]
+        await asyncio.gather(*(lane.commit(save=save) for lane in dirty))
+        if dirty:
+            await self.commit({lane.place: lane.intake.next_offset for lane in dirty})
+        self._committed_s = time.monotonic()
+
+    def _journal(self, place: TopicPartition) -> Journal:
+        name = _name(place)
+        number = name_hash(name) % self._settings.shards
+        return Journal(self.how, intakes_journal(self.options.group), number, name)
+
+    async def _open(self, place: TopicPartition, journal: Journal) -> Lane:
+        name = _name(place)
+        saved = await journal.open()
+        if saved is None:
+            intake = Intake(place.topic, name, self._settings)
+            intake.next_offset = await self._start(place)
+            return Lane(place, intake, journal, self._settings)
+        mark = decode(saved.mark, Mark)
+        check_layout(mark.layout, self._settings, self.options.group)
+        intake = Intake.restore(saved.state, self._settings)
+        if intake.next_offset < mark.next_offset:
+            await self._again(place, intake, mark.next_offset)
+        # what was read to its end may have grown since
+        intake.resume(mark.position, "idle" if mark.state == "exhausted" else mark.state)
+        return Lane(place, intake, journal, self._settings)
+
+    async def _start(self, place: TopicPartition) -> int:
+        """Where to begin with a partition that the app never read: what the group committed, else as set."""
+        committed = await self.consumer.committed(place)
+        if committed is not None:
+            return int(committed)
+        earliest = self.options.start == "earliest"
+        ask = self.consumer.beginning_offsets if earliest else self.consumer.end_offsets
+        return int((await ask([place]))[place])
+
+    async def _again(self, place: TopicPartition, intake: Intake, until: int) -> None:
+        """Take records once more whose messages were sent, so that the intake knows what it knew."""
+        consumer = AIOKafkaConsumer(
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            **self.how,
+        )
+        await consumer.start()
+        try:
+            consumer.assign([place])
+            consumer.seek(place, intake.next_offset)
+            while intake.next_offset < until and await consumer.position(place) < until:
+                found = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.options.max_poll_records)
+                for records in found.values():
+                    taken = [record for record in records if record.offset < until]
+                    await asyncio.to_thread(intake.take, _records(place, taken))
+        finally:
+            await consumer.stop()
+        intake.next_offset = max(intake.next_offset, until)
+
+    async def _ask(self) -> None:
+        if time.monotonic() - self._asked_s < ASK_S:
+            return
+        self._asked_s = time.monotonic()
+        self._source.others = self._all()
+        try:
+            async with asyncio.timeout(ASK_S):
+                ends = await self.consumer.end_offsets([lane.place for lane in self._lanes.values()])
+        except (KafkaError, TimeoutError) as problem:
+            self._source.ends = {}
+            log.warning("kafka %s does not say where partitions end: %r", self.options.servers, problem)
+        else:
+            self._source.ends = {_name(place): end for place, end in ends.items()}
+
+    def _all(self) -> dict[str, str]:
+        """Every partition of the topics, whoever reads it: name to topic."""
+        return {
+            f"{topic}/{number}": topic
+            for topic in self._topics
+            for number in sorted(self.consumer.partitions_for_topic(topic) or ())
+        }
+
+
+def _name(place: TopicPartition) -> str:
+    return f"{place.topic}/{place.partition}"
+
+
+def _batch(place: TopicPartition, records: list[Any]) -> Batch:
+    return Batch(_name(place), _records(place, records), records[-1].offset + 1)
+
+
+def _records(place: TopicPartition, records: list[Any]) -> list[SourceRecord]:
+    name = _name(place)
+    return [
+        SourceRecord(
+            place.topic,
+            name,
+            record.offset,
+            record.value or b"",
+            record.timestamp if record.timestamp >= 0 else None,
+            record.headers,
+        )
+        for record in records
+    ]

@@ -1,0 +1,213 @@
+"""The Faust engine: workers of one group that share Kafka's partitions and the shards.
+
+``driftline run --engine faust`` runs one worker until the input's end or a stop; ``faust -A
+pipelines.faust_app worker`` runs it as Faust's command does. Faust gives the worker's life, its web server and
+its command line; the two stages are services of it that take batches (`operators.adapters.faust`).
+"""
+# mypy: disallow-subclassing-any=False
+
+import asyncio
+import gc
+from typing import Any
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.app import BootStrategy
+from mode import Service
+
+from operators.adapters.drive import series_of
+from operators.adapters.faust.detecting import Detecting
+from operators.adapters.faust.reading import Reading
+from operators.adapters.faust.topics import create
+from operators.adapters.kafka.aio import settings as words
+from operators.adapters.source import SourceError
+from operators.clickhouse import Store
+from operators.dead_letters import DeadLetter
+from pipelines.config import Config, ConfigError, kafka_servers
+from pipelines.engines.correlator import Correlator
+from pipelines.engines.job import Job, kafka_options
+from pipelines.engines.outputs import Outputs, open_store
+from pipelines.engines.report import Report, Stopwatch, Tally, make_report
+from schemas.topics import INPUT_TOPICS
+
+#: How often a run is looked at.
+LOOK_S = 0.2
+
+
+def run(job: Job) -> Report:
+    """Run one worker until the input's end, or until ``job.stop`` is set.
+
+    The report tells of the shards this worker kept, since the group began; the accounts are with shard 0.
+    """
+    gc.freeze()
+    try:
+        return asyncio.run(_run(job))
+    finally:
+        gc.unfreeze()
+
+
+class Worker(Service):
+    """One worker: topics, store, sinks, the two stages, and correlation where shard 0 is kept."""
+
+    def __init__(self, config: Config, *, until_end: bool = False, **service: Any) -> None:
+        super().__init__(**service)
+        if kafka_servers(config.input or "") is None:
+            raise ConfigError(
+                f"input: engine faust reads Kafka, not {config.input or 'nothing'}: give --input "
+                "kafka://HOST:PORT, or take --engine beam or local for a folder"
+            )
+        self.config = config
+        self.options = kafka_options(config, config.input or "")
+        self._until_end = until_end
+
+    async def on_start(self) -> None:
+        """Make what the stages need, and start them."""
+        await self._create_topics()
+        self.store: Store = await asyncio.to_thread(open_store, self.config)
+        self.outputs = Outputs(self.config, self.store)
+        settings = self.config.settings
+        self.reading = Reading(
+            self.options,
+            self.config.kafka.topics or INPUT_TOPICS,
+            settings,
+            until_end=self._until_end,
+            deliver=self._deliver,
+            loop=self.loop,
+            beacon=self.beacon,
+        )
+        self.detecting = Detecting(self.options, settings, self.outputs, loop=self.loop, beacon=self.beacon)
+        self.correlator = Correlator(
+            self.store, self.outputs, self.config.correlate_s, here=lambda: 0 in self.detecting.shards
+        )
+        self.correlator.__enter__()
+        await self.add_runtime_dependency(self.detecting)
+        await self.add_runtime_dependency(self.reading)
+
+    async def on_shutdown(self) -> None:
+        """Let go of sinks and store; the stages have settled."""
+        await asyncio.to_thread(self.correlator.__exit__, None, None, None)
+        await asyncio.to_thread(self.outputs.close)
+        self.store.close()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended a stage."""
+        return self.reading.failure or self.detecting.failure
+
+    @property
+    def finished(self) -> bool:
+        """Whether all input is read, judged, delivered and saved, as far as this worker has it."""
+        if not (self._until_end and self.reading.finished):
+            return False
+        timed = [name for name in self.reading.known if not name.startswith("changes.v1/")]
+        return self.detecting.finished or not (timed and self.detecting.shards)
+
+    def status(self) -> dict[str, Any]:
+        """Which partitions and shards are here, and where they are."""
+        return {
+            "partitions": dict(sorted(self.reading.partitions.items())),
+            "shards": {index: keeper.offset for index, keeper in sorted(self.detecting.shards.items())},
+            "time_ms": self.reading.time_ms,
+            "no_data_s": self.reading.no_data_s,
+        }
+
+    def _deliver(self, letters: list[DeadLetter]) -> None:
+        self.outputs.write_dead_letters(letters)
+        self.reading.persist(self.outputs.flush)
+
+    async def _create_topics(self) -> None:
+        try:
+            admin = AIOKafkaAdminClient(**words(self.options))
+            await admin.start()
+            try:
+                await create(admin, self.options.group, self.config.settings.shards)
+            finally:
+                await admin.close()
+        except (KafkaError, OSError) as problem:
+            reason = f"{type(problem).__name__} {problem}".strip()
+            raise SourceError(f"kafka {self.options.servers} cannot be reached: {reason}") from None
+
+
+class _Boot(BootStrategy):
+    """Without Faust's own consumer, producer and tables: the stages have theirs, which take batches."""
+
+    enable_kafka = False
+
+
+class App(faust.App):
+    """Faust's app around a `Worker`."""
+
+    BootStrategy = _Boot
+
+    async def on_first_start(self) -> None:
+        """Nothing: Faust would make a data folder here, and all state is in Kafka."""
+
+    async def on_start(self) -> None:
+        """Nothing: Faust would look for its consumer here."""
+        self.finalize()
+
+
+def make_app(config: Config, *, until_end: bool = False, web: bool = True) -> tuple[App, Worker]:
+    """The app, and the worker that it starts."""
+    worker = Worker(config, until_end=until_end)
+    app = App(
+        config.kafka.group,
+        broker=f"kafka://{worker.options.servers}",
+        web_enabled=web,
+        web_bind="127.0.0.1",
+        web_host="127.0.0.1",
+        autodiscover=False,
+    )
+    app.service(worker)  # type: ignore[arg-type]  # takes instances, too
+
+    @app.page("/driftline/")
+    async def status(self: Any, request: Any) -> Any:
+        return self.json(worker.status())
+
+    return app, worker
+
+
+async def _run(job: Job) -> Report:
+    watch = Stopwatch()
+    watch.enter("open")
+    worker = Worker(job.config, until_end=job.until_end)
+    await worker.start()
+    try:
+        watch.enter("read")
+        while not (worker.finished or job.stop.is_set() or worker.failure):
+            job.progress(worker.reading.time_ms)
+            await asyncio.sleep(LOOK_S)
+        if worker.failure:
+            raise worker.failure
+        await worker.reading.stop()
+        await worker.detecting.stop()
+        watch.enter("correlate")
+        if 0 in worker.detecting.shards:
+            await asyncio.to_thread(worker.correlator.finish)
+            await asyncio.to_thread(worker.outputs.flush)
+    finally:
+        await worker.stop()
+    watch.enter("")
+    return _report(job, worker, watch)
+
+
+def _report(job: Job, worker: Worker, watch: Stopwatch) -> Report:
+    shards = worker.detecting.shards
+    tally = Tally()
+    for keeper in shards.values():
+        tally.events.update(keeper.figures.events)
+        tally.revisions += keeper.figures.revisions
+        tally.windows += keeper.figures.windows
+        tally.buckets += keeper.figures.buckets
+    return make_report(
+        job,
+        engine="faust",
+        ending="stopped" if job.stop.is_set() else "done",
+        counts=shards[0].figures.lines() if 0 in shards else [],
+        tally=tally,
+        series=sum(series_of(keeper.shard) for keeper in shards.values()),
+        incidents=worker.correlator.incidents.values(),
+        seconds=watch.seconds,
+        no_data_s=worker.reading.no_data_s,
+    )
