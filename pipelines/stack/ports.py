@@ -1,7 +1,8 @@
 """Where the processes of a stack listen, all on loopback."""
 
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPException
 
 from msgspec import Struct
 from msgspec.structs import fields
@@ -17,6 +18,7 @@ class Ports(Struct, frozen=True):
     flink_rest: int = 8081
     flink_rpc: int = 6123
     flink_blob: int = 6124
+    flink_tasks: int = 6122
     job_server: int = 8099
     job_artifacts: int = 8098
     job_expansion: int = 8097
@@ -43,3 +45,14 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0
+
+
+def get(port: int, path: str) -> bytes | None:
+    """What a server there answers to a GET, if it is content with it."""
+    with closing(HTTPConnection(HOST, port, timeout=5)) as connection:
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.read() if answer.status == 200 else None
+        except (OSError, HTTPException):
+            return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from pipelines.stack import flink
 from pipelines.stack import process as processes
 from pipelines.stack.errors import StackError
 from pipelines.stack.ports import Ports, address, listens
@@ -63,6 +64,25 @@ class Stack:
     def clickhouse(self) -> str:
         """What ``--clickhouse`` takes."""
         return f"http://{address(self.ports.clickhouse)}/driftline"
+
+    @property
+    def job_server(self) -> str:
+        """Where Beam jobs are submitted."""
+        return address(self.ports.job_server)
+
+    @property
+    def flink_rest(self) -> str:
+        """The JobManager's REST interface and web page."""
+        return f"http://{address(self.ports.flink_rest)}"
+
+    @property
+    def worker_pool(self) -> str:
+        """Where the TaskManager asks for Python workers."""
+        return address(self.ports.worker_pool)
+
+    def flink_options(self) -> list[str]:
+        """The options with which a Beam pipeline runs on this cluster."""
+        return flink.options(self.ports)
 
     def up(self, *parts: str) -> None:
         """Start what of these parts does not run, all at once, and wait until everything is healthy.
