@@ -61,9 +61,13 @@ def build(spec: Spec, buckets: Floats) -> list[Model]:
 
 
 @torch.inference_mode()
-def score(spec: Spec, models: Floats, windows: Floats) -> Windows:
-    """Windows [series, width] against their series' models [series, parameters], in one batch."""
+def score(spec: Spec, models: Floats, windows: Floats, recent: Floats | None = None) -> Windows:
+    """Windows [series, whole] against their series' models [series, parameters], in one batch.
+
+    ``recent`` [series, whole] are the sums of where each series has been of late.
+    """
     there = torch.from_numpy(models).to(spec.device)
     effective = torch.ones(len(models), dtype=torch.float64, device=spec.device)
-    scores = Reference(spec, there, effective).score(torch.from_numpy(windows).to(spec.device))
+    late = None if recent is None else torch.from_numpy(recent).to(spec.device)
+    scores = Reference(spec, there, effective).score(torch.from_numpy(windows).to(spec.device), late)
     return Windows(*(t.cpu().numpy() for t in (scores.p, scores.observed, scores.expected)))

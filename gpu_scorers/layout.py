@@ -31,12 +31,15 @@ class Layout:
         features: Random Fourier features (cosines and sines together; even).
         clusters: Centroids.
         axes: Leading whitened axes whose squared coordinates are summed.
+        given: Clusters and dimension of the other side whose sums stand behind a sketch that is scored
+            given them; none by default.
     """
 
     dim: int
     features: int
     clusters: int
     axes: int
+    given: tuple[int, int] = (0, 0)
 
     @cached_property
     def blocks(self) -> dict[str, slice]:
@@ -69,12 +72,24 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Sums in a sketch."""
+        """Sums in a sketch as it is folded."""
         return int(self.blocks["rep"].stop)
+
+    @property
+    def whole(self) -> int:
+        """Sums in a sketch as it is scored: behind its own, rows, clusters and sum of the other side."""
+        return self.width + (1 + sum(self.given) if any(self.given) else 0)
+
+    @property
+    def regressors(self) -> npt.NDArray[np.int64]:
+        """Places in a sketch of what the other side is scored given: rows, clusters, sum of x."""
+        every = np.arange(self.width)
+        return np.concatenate([every[self.blocks[name]] for name in ("n", "clu", "lin")])
 
     @cached_property
     def quanta(self) -> Array:
-        """f64 [width]: what one unit of each sum is worth."""
-        worth = np.ones(self.width)
+        """f64 [whole]: what one unit of each sum is worth."""
+        worth = np.ones(self.whole)
         worth[self.blocks["lin"].start : self.blocks["quad"].stop] = QUANTUM
+        worth[self.whole - self.given[1] :] = QUANTUM
         return worth

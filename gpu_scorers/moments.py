@@ -67,6 +67,11 @@ def fit(mean: Tensor, n: Tensor, within: Tensor | None = None) -> Model:
     return {"centre": centre, **{name: value[:, None] for name, value in scalars.items()}}
 
 
+def follow(model: Model, mean: Tensor, n: Tensor) -> Model:
+    """The same scatter about another centre: means [series, width] of ``n`` vectors [series]."""
+    return {**model, "centre": mean, "total": n[:, None]}
+
+
 def variance(model: Model, n: Tensor, unusual: Tensor) -> Tensor:
     """f64 [series]: variance (trace) of a window's mean less the reference's.
 

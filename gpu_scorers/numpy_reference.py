@@ -42,47 +42,67 @@ def sketch(spec: Spec, vectors: npt.NDArray[np.floating]) -> Floats:
     return sums
 
 
-def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
-    """Parametric p-value of every scorer: one window [width] against reference buckets [buckets, width]."""
+def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None = None) -> dict[str, float]:
+    """Parametric p-value of every scorer: one window [whole] against reference buckets [buckets, whole].
+
+    The centre is that of ``recent`` [whole] where it is given.
+    """
     layout = spec.layout
-    every = np.concatenate([buckets, window[None]]) * layout.quanta
+    late = [] if recent is None else [recent]
+    every = np.stack([*buckets, *late, window]) * layout.quanta
+    some = len(buckets)
     n = every[:, 0]
-    mean = every / n[:, None]
+    mean = every[:, : layout.width] / n[:, None]
     share = mean[:, layout.blocks["clu"]]
-    adjusted = mean[:, : layout.dense] - share @ spec.expected.numpy()
+    if spec.given is None:
+        asked, usual, rows = mean[:, : layout.dense], np.zeros_like(share), spec.expected.numpy()
+    else:
+        beside = every[:, layout.width :]
+        predicted = (beside / np.maximum(beside[:, :1], 1)) @ spec.given.prompts.numpy()
+        asked, usual = mean[:, : layout.dense] - predicted[:, : layout.dense], predicted[:, layout.dense :]
+        rows = spec.given.surprise.numpy()
+    surprise = share - usual
+    adjusted = asked - surprise @ rows
     weight = spec.weight.numpy()
-    overall = every[:-1].sum(0) / n[:-1].sum()
+    overall = every[:some].sum(0) / n[:some].sum()
 
     def block(name: str, table: Floats) -> Floats:
         part: Floats = table[:, layout.blocks[name]]
         return part
 
+    def moments(values: Floats, within: float | None) -> tuple[Floats, Floats, dict[str, float]]:
+        centre, spread, model = _moments(values[:some], n[:some], within)
+        return (centre, spread, model) if recent is None else (values[-2], spread, {**model, "total": n[-2]})
+
     def quadratic(values: Floats, within: float | None = None, unusual: float = 1.0) -> tuple[float, float]:
         """Pseudo-F and its p-value."""
-        centre, _, model = _moments(values[:-1], n[:-1], within)
+        centre, _, model = moments(values, within)
         statistic = ((values[-1] - centre) ** 2).sum() / _variance(model, n[-1], unusual)
         p = scipy.stats.f.sf(statistic, model["directions"], model["directions"] * model["dof"])
         return float(statistic), float(p)
 
     def direction(values: Floats) -> float:
-        centre, spread, model = _moments(values[:-1], n[:-1], None)
+        centre, spread, model = moments(values, None)
         variance = _variance(model, n[-1], unusual)
         t2 = ((values[-1] - centre) ** 2 / (spread * variance / model["trace"])).max()
         return min(1.0, float(scipy.stats.f.sf(t2, 1, model["dof"])) * layout.dim)
 
-    def counts(values: Floats, clump: float = 1.0) -> float:
-        return _upper_tail(values[:-1], n[:-1], values[-1], n[-1], clump)
+    def counts(name: str, usual: Floats | None = None, clump: float = 1.0) -> float:
+        values = block(name, every)
+        return _upper_tail(values, n, np.zeros_like(values) if usual is None else usual, some, clump)
 
-    fourier = block("rff", mean)
+    fourier = block("rff", asked)
     within_fourier = 1 - (overall[layout.blocks["rff"]] ** 2).sum()
     p = overall[layout.blocks["clu"]]
     within_shares = (p * (1 - p) * weight**2).sum()
-    statistic, p_shares = quadratic(share * weight, within_shares)
     alone = 1 - p @ (spec.expected.numpy()[:, layout.blocks["rff"]] ** 2).sum(1)
-    _, _, model = _moments(block("rff", adjusted)[:-1], n[:-1], None)
+    if spec.given is not None:
+        within_fourier, within_shares, alone = spec.given.left.tolist()
+    statistic, p_shares = quadratic(surprise * weight, within_shares)
+    _, _, model = moments(block("rff", adjusted), None)
     clumped = min(max(1 - max(alone, 0.0) / model["trace"], 0.0), 1.0)
     unusual = 1 + (max(statistic, 1.0) - 1) * clumped
-    _, _, model = _moments((share * weight)[:-1], n[:-1], within_shares)
+    _, _, model = moments(surprise * weight, within_shares)
     clump = model["trace"] / within_shares
     whitened = block("lin", adjusted) @ spec.whitening.numpy()
     return {
@@ -91,11 +111,11 @@ def p_values(spec: Spec, buckets: Floats, window: Floats) -> dict[str, float]:
         "maxdir_adj": direction(whitened),
         "mmd": quadratic(fourier, within_fourier)[1],
         "clus": p_shares,
-        "maxclus": counts(block("clu", every), clump),
+        "maxclus": counts("clu", usual, clump),
         "quad": quadratic(block("quad", adjusted), unusual=unusual)[1],
         "spread": quadratic(block("near", adjusted), unusual=unusual)[1],
-        "out": counts(block("far", every)),
-        "repeats": counts(block("rep", every)),
+        "out": counts("far", block("far", mean) - block("far", adjusted)),
+        "repeats": counts("rep"),
     }
 
 
@@ -146,15 +166,31 @@ def _variance(model: dict[str, float], n: float, unusual: float) -> float:
     return max(own * unusual + model["inflation"] * model["trace"] / model["total"], 1e-30)
 
 
-def _upper_tail(buckets: Floats, n: Floats, count: Floats, size: float, clump: float) -> float:
-    """Smallest gamma-Poisson upper tail over the coordinates most in excess, Bonferroni over all."""
+def _upper_tail(values: Floats, sizes: Floats, usual: Floats, some: int, clump: float) -> float:
+    """Smallest gamma-Poisson upper tail over the coordinates most in excess, Bonferroni over all.
+
+    The first ``some`` rows of counts, vectors and expected shares are the reference, the last is the window;
+    one between them is the centre.
+    """
+    buckets, n = values[:some], sizes[:some]
     total, seen = n.sum(), buckets.sum(0)
-    expected = np.outer(n, seen / total)
+    own = (usual[:some] * n[:, None]).sum(0) / total
+    expected = np.outer(n, seen / total) * _exposure(usual[:some], own, seen / total)
     dispersion = ((buckets - expected) ** 2 / np.maximum(expected, 1e-9)).sum(0) / (len(n) - 1)
     dispersion = np.maximum(dispersion, max(clump, 1.0))
-    events, shape = count / dispersion, seen / dispersion + 0.5
+    if len(values) > some + 1:
+        total, seen, own = sizes[-2], values[-2], usual[-2]
+    events, shape = values[-1] / dispersion, seen / dispersion + 0.5
+    size = sizes[-1] * _exposure(usual[-1], own, seen / total)
     mean = shape * size / total
     z = (events - mean) / np.sqrt(mean + mean**2 / shape)
     top = np.argsort(-z)[:4]
-    tail = scipy.special.betainc(np.maximum(events[top], 1e-9), shape[top], size / (total + size))
+    tail = scipy.special.betainc(np.maximum(events[top], 1e-9), shape[top], (size / (total + size))[top])
     return float(min(np.where(events[top] <= 0, 1.0, tail).min() * len(z), 1.0))
+
+
+def _exposure(usual: Floats, own: Floats, share: Floats) -> Floats:
+    """How much more is expected than in the reference."""
+    blunt = 0.1 * share + 1e-4
+    exposure: Floats = (np.maximum(usual, 0) + blunt) / (np.maximum(own, 0) + blunt)
+    return exposure

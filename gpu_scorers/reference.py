@@ -43,7 +43,7 @@ class Reference:
 
     @classmethod
     def build(cls, spec: Spec, buckets: Tensor) -> "Reference":
-        """From sketches of buckets, f64 [series, buckets, width]; none may be empty.
+        """From sketches of buckets, f64 [series, buckets, whole]; none may be empty.
 
         Raises:
             ValueError: Fewer than 4 buckets.
@@ -60,10 +60,19 @@ class Reference:
         models = torch.cat([reference.model for reference in references])
         return cls(references[0].spec, models, torch.cat([r.effective for r in references]))
 
-    def score(self, windows: Tensor) -> Scores:
-        """Windows, f64 [series, width], each against its series' reference."""
+    def score(self, windows: Tensor, recent: Tensor | None = None) -> Scores:
+        """Windows against their series' references.
+
+        Args:
+            windows: f64 [series, whole].
+            recent: f64 [series, whole], sums of where each series has been of late: the scatter is the
+                reference's, its centre this. What is asked wanders over the day; None: it does not.
+        """
         seen = view(self.spec, windows)
         models = self._models()
+        if recent is not None:
+            late = view(self.spec, recent)
+            models = {scorer.name: scorer.follow(models[scorer.name], late) for scorer in SCORERS}
         # what scatters from vector to vector does not grow with the mix: only what comes in runs does
         beyond = CLUS.test(models[CLUS.name], seen, torch.ones_like(seen.n)).observed.clamp_min(1.0) - 1
         unusual = 1 + beyond * models[MMD_ADJ.name]["clumped"].squeeze(-1)
@@ -116,7 +125,7 @@ def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
 def _shapes(spec: Spec) -> list[dict[str, int]]:
     """Widths of the models' tensors, scorer by scorer, found by fitting them to a blank reference once."""
     if spec.layout not in _known:
-        blank = torch.ones(1, LEAST_BUCKETS, spec.layout.width, dtype=torch.float64, device=spec.device)
+        blank = torch.ones(1, LEAST_BUCKETS, spec.layout.whole, dtype=torch.float64, device=spec.device)
         models = [scorer.model(view(spec, blank)) for scorer in SCORERS]
         _known[spec.layout] = [{name: part.shape[1] for name, part in model.items()} for model in models]
     return _known[spec.layout]

@@ -1,4 +1,4 @@
-"""What is frozen per embedder version: random features, centroids, axes, thresholds, control variate.
+"""What is frozen per embedder version: random features, centroids, axes, thresholds, control variates.
 
 Fitted once on a sample of vectors that never serve as reference themselves (cross-fitting: on the rows they
 were fitted to, distances and whitened coordinates look quieter than on any new ones).
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gpu_scorers.given import Given
 from gpu_scorers.layout import FAR_QUANTILES, REPEAT_BINS, REPEAT_BITS, Layout
 
 #: Rows longer than this multiple of the median norm are shortened to it: no vector outweighs a bucket.
@@ -33,6 +34,7 @@ class Spec:
         whitening: f64 [dim, dim], full whitening, applied to means when a window is scored.
         expected: f64 [clusters, dense], mean feature row of each centroid's members: the control variate.
         weight: f64 [clusters], Pearson weights of the cluster shares.
+        given: `gpu_scorers.given.Given`, what is expected given the other side; None: scored alone.
     """
 
     layout: Layout
@@ -43,6 +45,7 @@ class Spec:
     whitening: Tensor
     expected: Tensor
     weight: Tensor
+    given: Given | None = None
 
     @classmethod
     def fit(
@@ -107,29 +110,47 @@ class Spec:
             expected=torch.zeros(layout.clusters, layout.dense).double(),
             weight=torch.ones(layout.clusters).double(),
         )
-        return blank._with_quantiles(x.float() * scale).to(device)
+        return blank._with_quantiles((x.float() * scale).numpy()).to(device)
 
-    def _with_quantiles(self, x: Tensor) -> "Spec":
+    def _with_quantiles(self, x: npt.NDArray[np.floating]) -> "Spec":
         """Thresholds, control variate and weights, from the features of the sample itself."""
-        from gpu_scorers.fold import rows_of
-
-        dense, cluster, _ = rows_of(self, x)
+        dense, member = _features(self, x)
         near = dense[:, self.layout.blocks["near"]].squeeze(1)
-        member = torch.nn.functional.one_hot(cluster, self.layout.clusters).double()
-        dense = dense.double() * torch.from_numpy(self.layout.quanta[: self.layout.dense])
         size = member.sum(0)
         pull = 2.0  # so many pseudo-members with the overall mean: small clusters lean on the whole
         expected = (member.T @ dense + pull * dense.mean(0)) / (size + pull)[:, None]
         expected[:, 0] = 0.0
         share = size / len(x)
-        quantiles = torch.quantile(near[:20_000].double(), torch.tensor(FAR_QUANTILES).double())
-        quantum = float(self.layout.quanta[self.layout.blocks["near"]][0])
+        quantiles = torch.quantile(near[:20_000], torch.tensor(FAR_QUANTILES).double())
         return replace(
             self,
-            thresholds=(quantiles * quantum).float(),
+            thresholds=quantiles.float(),
             expected=expected,
             weight=(share + 0.2 / self.layout.clusters).rsqrt(),
         )
+
+    def with_prompts(
+        self, answers: npt.NDArray[np.floating], other: "Spec", prompts: npt.NDArray[np.floating]
+    ) -> "Spec":
+        """This spec, of the answers' side, scored given the prompts.
+
+        Args:
+            answers: [pairs, dim], at least `LEAST_PAIRS`, of the sample that the spec was fitted to.
+            other: The prompts' spec.
+            prompts: [pairs, dim of the prompts], row for row.
+        """
+        dense, member = _features(self, answers)
+        beside, group = _features(other, prompts)
+        where = other.layout.blocks["lin"]
+        given = Given.fit(
+            torch.cat([group, beside[:, where]], 1),
+            torch.cat([dense, member], 1),
+            self.layout.clusters,
+            self.layout.blocks["rff"],
+            self.weight.cpu(),
+        )
+        layout = replace(self.layout, given=(other.layout.clusters, other.layout.dim))
+        return replace(self, given=given.to(self.device), layout=layout)
 
     @property
     def device(self) -> torch.device:
@@ -140,7 +161,13 @@ class Spec:
         """The same spec on a device."""
         # one memory layout: a product of the same numbers laid out otherwise may round otherwise
         moved = {name: tensor.to(device).contiguous() for name, tensor in self._tensors().items()}
-        return Spec(layout=self.layout, scale=self.scale, **moved)
+        given = self.given and self.given.to(device)
+        return Spec(layout=self.layout, scale=self.scale, given=given, **moved)
+
+    @cached_property
+    def alone(self) -> "Spec":
+        """The same without the other side."""
+        return replace(self, given=None, layout=replace(self.layout, given=(0, 0)))
 
     def _tensors(self) -> dict[str, Tensor]:
         every = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -155,17 +182,28 @@ class Spec:
         """Everything as arrays, for a snapshot; `from_arrays` gives the same spec back, bit for bit."""
         tensors = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
         where = self.layout
-        shape = np.array([where.dim, where.features, where.clusters, where.axes], dtype=np.int64)
-        return {**tensors, "layout": shape, "scale": np.array([self.scale])}
+        shape = np.array([where.dim, where.features, where.clusters, where.axes, *where.given], np.int64)
+        given = {} if self.given is None else self.given.arrays()
+        return {**tensors, **given, "layout": shape, "scale": np.array([self.scale])}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]], device: str = "cpu") -> "Spec":
         """The spec that `arrays` was taken of."""
-        tensors = {
-            k: torch.from_numpy(np.array(v)) for k, v in arrays.items() if k not in ("layout", "scale")
-        }
-        layout = Layout(*(int(v) for v in arrays["layout"]))
-        return cls(layout=layout, scale=float(arrays["scale"][0]), **tensors).to(device)
+        every = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+        dim, features, clusters, axes, *given = every.pop("layout").tolist()
+        layout = Layout(dim, features, clusters, axes, (given[0], given[1]))
+        scale = float(every.pop("scale")[0])
+        beside = Given.taken(every)
+        return cls(layout=layout, scale=scale, given=beside, **every).to(device)
+
+
+def _features(spec: Spec, x: npt.NDArray[np.floating]) -> tuple[Tensor, Tensor]:
+    """Features of vectors [rows, dim], row by row: f64 [rows, dense] and cluster membership, on the CPU."""
+    from gpu_scorers.fold import rows_of
+
+    dense, cluster, _ = rows_of(spec, torch.from_numpy(np.ascontiguousarray(x)).to(spec.device))
+    member = torch.nn.functional.one_hot(cluster, spec.layout.clusters).double().cpu()
+    return dense.double().cpu() * torch.from_numpy(spec.layout.quanta[: spec.layout.dense]), member
 
 
 def sign_weights() -> Tensor:

@@ -1,9 +1,10 @@
-"""What the scorers look at: means per vector, and the same with the topic mix taken out."""
+"""What the scorers look at: means per vector, and the same less what topics and prompts lead to expect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+import torch
 from torch import Tensor
 
 from gpu_scorers.spec import Spec
@@ -19,9 +20,12 @@ class View:
         spec: The frozen parts.
         n: f64 [...], vectors.
         mean: f64 [..., dense], mean feature row.
-        adjusted: f64 [..., dense], the same less what the observed cluster shares predict. Topics are noise
-            to every scorer but those of the mix, and this removes most of it without any state of its own.
+        adjusted: f64 [..., dense], the same less what the observed cluster shares predict (and the prompts,
+            where there are some). Topics are noise to every scorer but those of the mix, and this removes
+            most of it without any state of its own.
+        asked: f64 [..., dense], the mean less what the prompts predict; without prompts the mean itself.
         share: f64 [..., clusters].
+        usual: f64 [..., clusters], the shares that the prompts predict; without prompts 0.
         counts: f64 [..., far + clusters + bins], counts of the far, cluster and repeat blocks side by side.
     """
 
@@ -29,7 +33,9 @@ class View:
     n: Tensor
     mean: Tensor
     adjusted: Tensor
+    asked: Tensor
     share: Tensor
+    usual: Tensor
     counts: Tensor
     _known: dict[Callable[["View"], Any], Any] = field(default_factory=dict, repr=False)
 
@@ -40,9 +46,10 @@ class View:
         found: T = self._known[of]
         return found
 
-    def block(self, name: str, *, adjusted: bool) -> Tensor:
-        """One block of the mean, [..., its width]."""
-        return (self.adjusted if adjusted else self.mean)[..., self.spec.layout.blocks[name]]
+    def block(self, name: str, of: Literal["mean", "asked", "adjusted"]) -> Tensor:
+        """One block of a mean, [..., its width]."""
+        mean: Tensor = getattr(self, of)
+        return mean[..., self.spec.layout.blocks[name]]
 
     def count(self, name: str) -> Tensor:
         """One block of counts, [..., its width]."""
@@ -52,18 +59,29 @@ class View:
 
 
 def view(spec: Spec, sketches: Tensor) -> View:
-    """Sketches, f64 [..., width], as means."""
-    layout = spec.layout
+    """Sketches, f64 [..., whole], as means."""
+    layout, given = spec.layout, spec.given
     worth = sketches * spec.quanta
     n = worth[..., 0]
-    mean = worth / n.clamp_min(1)[..., None]
+    mean = worth[..., : layout.width] / n.clamp_min(1)[..., None]
     share = mean[..., layout.blocks["clu"]]
     dense = mean[..., : layout.dense]
+    if given is None:
+        asked, usual, rows = dense, torch.zeros_like(share), spec.expected
+    else:
+        expected = given.expect(worth[..., layout.width :])
+        asked, usual, rows = (
+            dense - expected[..., : layout.dense],
+            expected[..., layout.dense :],
+            given.surprise,
+        )
     return View(
         spec=spec,
         n=n,
         mean=dense,
-        adjusted=dense - share @ spec.expected,
+        adjusted=asked - (share - usual) @ rows,
+        asked=asked,
         share=share,
-        counts=worth[..., layout.blocks["far"].start :],
+        usual=usual,
+        counts=worth[..., layout.blocks["far"].start : layout.width],
     )

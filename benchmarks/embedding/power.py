@@ -11,7 +11,7 @@ from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
 from gpu_scorers.lone import LoneSeries
 from gpu_scorers.reference import Reference, held_out
-from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
 from gpu_scorers.tails import cauchy
 
@@ -49,27 +49,43 @@ def _kinds(draw: Callable[[int, dict[str, float]], P], quiet: int, drifted: int)
     return {"none": draw(quiet, {})} | {kind: draw(drifted, options) for kind, options in DRIFTS.items()}
 
 
+def sketches(
+    spec: Spec,
+    topics: Topics,
+    random: np.random.Generator,
+    count: int,
+    rows: int,
+    length: int,
+    **drift: float,
+) -> torch.Tensor:
+    """f64 [count, width]: sketches of windows of so many rows, each drawn for itself."""
+    sums = np.zeros((count, spec.layout.width))
+    for place in range(count):
+        x = topics.draw(random, rows, length, **drift)
+        arrays.fold(spec, sums[place : place + 1], x, np.zeros(rows, np.int64))
+    return torch.from_numpy(sums)
+
+
+def calibrated(spec: Spec, buckets: torch.Tensor) -> tuple[Reference, Calibration]:
+    """References of series and the calibration they give each other, of buckets [series, buckets, whole]."""
+    reference = Reference.build(spec, buckets)
+    null = held_out(spec, buckets).reshape(-1, len(SCORERS))
+    return reference, Calibration(null, float(reference.effective.median()))
+
+
 def _pooled(length: int, series: int, quiet: int, drifted: int) -> dict[str, P]:
     topics, random = Topics(DIM), np.random.default_rng([1, length])
     spec = Spec.fit(topics.draw(random, 4096, length))
-
-    def windows(options: dict[str, float]) -> torch.Tensor:
-        sums = np.zeros((series, spec.layout.width))
-        for place in range(series):
-            x = topics.draw(random, WINDOW, length, **options)
-            arrays.fold(spec, sums, x, np.full(len(x), place))
-        return torch.from_numpy(sums)
-
-    buckets = torch.stack([windows({}) for _ in range(20)], 1)
-    reference = Reference.build(spec, buckets)
-    usual = float(reference.effective.median())
-    calibration = Calibration(held_out(spec, buckets).reshape(-1, len(SCORERS)), usual)
+    buckets = sketches(spec, topics, random, series * 20, WINDOW, length).reshape(series, 20, -1)
+    reference, calibration = calibrated(spec, buckets)
 
     def draw(count: int, options: dict[str, float]) -> P:
-        every = [cauchy(calibration(reference.score(windows(options)).p).p) for _ in range(count)]
+        every = []
+        for _ in range(count):
+            windows = sketches(spec, topics, random, series, WINDOW, length, **options)
+            every.append(cauchy(calibration(reference.score(windows).p).p))
         return torch.cat(every).numpy()
 
-    assert len(FAMILIES) == 5
     return _kinds(draw, quiet, drifted)
 
 

@@ -12,20 +12,22 @@ from gpu_scorers.view import View
 
 
 def _whitened(view: View) -> Tensor:
-    return view.block("lin", adjusted=True) @ view.spec.whitening
+    return view.block("lin", "adjusted") @ view.spec.whitening
 
 
 def _kernel_model(view: View) -> Model:
-    model = moments.fit(view.block("rff", adjusted=True), view.n)
+    model = moments.fit(view.block("rff", "adjusted"), view.n)
     # of a feature row of length 1 what its centroid does not explain is what single vectors scatter
     explained = view.spec.expected[:, view.spec.layout.blocks["rff"]].square().sum(-1)
     share = (view.share * view.n[..., None]).sum(1) / view.n.sum(1)[:, None]
     alone = (1 - share @ explained).clamp_min(0)[:, None]
+    if view.spec.given is not None:
+        alone = view.spec.given.left[2].expand_as(alone)
     return {**model, "clumped": (1 - alone / model["trace"]).clamp(0, 1)}
 
 
 def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=True), view.n, unusual)
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", "adjusted"), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
@@ -50,6 +52,14 @@ def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
     return Tested(p, t2, torch.full_like(t2, 2 * math.log(max(width, 2))))
 
 
-MMD_ADJ = Scorer("mmd_adj", 1, "mean", _kernel_model, _kernel_test)
-WHITE_ADJ = Scorer("white_adj", 1, "mean", _whitened_model, _whitened_test)
-MAXDIR_ADJ = Scorer("maxdir_adj", 1, "mean", _direction_model, _direction_test)
+def _kernel_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.block("rff", "adjusted"), view.n)
+
+
+def _whitened_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.once(_whitened), view.n)
+
+
+MMD_ADJ = Scorer("mmd_adj", 2, "mean", _kernel_model, _kernel_test, _kernel_follow)
+WHITE_ADJ = Scorer("white_adj", 2, "mean", _whitened_model, _whitened_test, _whitened_follow)
+MAXDIR_ADJ = Scorer("maxdir_adj", 2, "mean", _direction_model, _direction_test, _whitened_follow)

@@ -15,13 +15,14 @@ def _overall(view: View, block: Tensor) -> Tensor:
 
 
 def _kernel_model(view: View) -> Model:
-    mean = view.block("rff", adjusted=False)
+    mean = view.block("rff", "asked")
     # a feature row has length 1, so the variance of single vectors is known without having been kept
-    return moments.fit(mean, view.n, 1 - _overall(view, mean).square().sum(-1))
+    within = 1 - _overall(view, mean).square().sum(-1)
+    return moments.fit(mean, view.n, _left(view, within, 0))
 
 
 def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("rff", adjusted=False), view.n, torch.ones_like(view.n))
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", "asked"), view.n, torch.ones_like(view.n))
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
@@ -31,14 +32,22 @@ def effective_share(view: View) -> Tensor:
     return (model["within"] / model["trace"]).clamp(max=1.0).squeeze(-1)
 
 
+def _left(view: View, within: Tensor, place: int) -> Tensor:
+    """Variance of single vectors: of all there is, or what the prompts leave of it."""
+    given = view.spec.given
+    return within if given is None else given.left[place].expand_as(within)
+
+
 def _shares_model(view: View) -> Model:
     weight = view.spec.weight
     share = _overall(view, view.share)
-    return moments.fit(view.share * weight, view.n, (share * (1 - share) * weight.square()).sum(-1))
+    within = (share * (1 - share) * weight.square()).sum(-1)
+    return moments.fit((view.share - view.usual) * weight, view.n, _left(view, within, 1))
 
 
 def _shares_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.share * view.spec.weight, view.n, torch.ones_like(view.n))
+    share = (view.share - view.usual) * view.spec.weight
+    f, df1, df2 = moments.pseudo_f(model, share, view.n, torch.ones_like(view.n))
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
@@ -46,16 +55,25 @@ def _largest_model(view: View) -> Model:
     # a run of one topic is one event, of topics seen and unseen: every cluster clumps at least as all do
     shares = view.once(_shares_model)
     clump = (shares["trace"] / shares["within"]).squeeze(-1)
-    return counts.fit(view.count("clu"), view.n, clump)
+    return counts.fit(view.count("clu"), view.n, view.usual, clump)
 
 
 def _largest_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    p, top = counts.upper_tail(model, view.count("clu"), view.n)
-    observed = view.share.gather(1, top[:, None]).squeeze(1)
-    expected = (model["seen"] / model["total"]).gather(1, top[:, None]).squeeze(1)
-    return Tested(p, observed, expected)
+    return Tested(*counts.upper_tail(model, view.count("clu"), view.n, view.usual))
 
 
-MMD = Scorer("mmd", 1, "mix", _kernel_model, _kernel_test)
-CLUS = Scorer("clus", 1, "mix", _shares_model, _shares_test)
-MAXCLUS = Scorer("maxclus", 1, "mix", _largest_model, _largest_test)
+def _kernel_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.block("rff", "asked"), view.n)
+
+
+def _shares_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, (view.share - view.usual) * view.spec.weight, view.n)
+
+
+def _largest_follow(model: Model, view: View) -> Model:
+    return counts.follow(model, view.count("clu"), view.n, view.usual)
+
+
+MMD = Scorer("mmd", 2, "mix", _kernel_model, _kernel_test, _kernel_follow)
+CLUS = Scorer("clus", 2, "mix", _shares_model, _shares_test, _shares_follow)
+MAXCLUS = Scorer("maxclus", 2, "mix", _largest_model, _largest_test, _largest_follow)

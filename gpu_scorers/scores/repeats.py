@@ -12,11 +12,11 @@ def _model(view: View) -> Model:
 
 
 def _test(model: Model, view: View, unusual: Tensor) -> Tested:
-    bins = view.count("rep")
-    p, top = counts.upper_tail(model, bins, view.n)
-    observed = (bins / view.n[:, None]).gather(1, top[:, None]).squeeze(1)
-    expected = (model["seen"] / model["total"]).gather(1, top[:, None]).squeeze(1)
-    return Tested(p, observed, expected)
+    return Tested(*counts.upper_tail(model, view.count("rep"), view.n))
 
 
-REPEATS = Scorer("repeats", 1, "repeats", _model, _test)
+def _follow(model: Model, view: View) -> Model:
+    return counts.follow(model, view.count("rep"), view.n)
+
+
+REPEATS = Scorer("repeats", 2, "repeats", _model, _test, _follow)

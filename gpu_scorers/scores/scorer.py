@@ -34,6 +34,7 @@ class Scorer:
         model: From the reference, a `View` of [series, buckets], to tensors of [series, width] each.
         test: From the model, a `View` of [series] windows and how unusual their topic mix is (f64 [series],
             at least 1) to p-values.
+        follow: The model about where the series has been of late, a `View` of [series].
     """
 
     name: str
@@ -41,6 +42,7 @@ class Scorer:
     family: Family
     model: Callable[[View], Model]
     test: Callable[[Model, View, Tensor], Tested]
+    follow: Callable[[Model, View], Model]
 
     @property
     def id(self) -> str:

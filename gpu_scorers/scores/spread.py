@@ -10,25 +10,33 @@ from gpu_scorers.view import View
 
 
 def _axes_model(view: View) -> Model:
-    return moments.fit(view.block("quad", adjusted=True), view.n)
+    return moments.fit(view.block("quad", "adjusted"), view.n)
 
 
 def _axes_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("quad", adjusted=True), view.n, unusual)
+    f, df1, df2 = moments.pseudo_f(model, view.block("quad", "adjusted"), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _distance_model(view: View) -> Model:
-    return moments.fit(view.block("near", adjusted=True), view.n)
+    return moments.fit(view.block("near", "adjusted"), view.n)
 
 
 def _distance_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    mean = view.block("near", adjusted=True)
+    mean = view.block("near", "adjusted")
     f, df1, df2 = moments.pseudo_f(model, mean, view.n, unusual)
     # beside the p-value people get the distance itself, with what this mix of topics should have had
-    observed = view.block("near", adjusted=False).squeeze(-1)
+    observed = view.block("near", "mean").squeeze(-1)
     return Tested(f_tail(f, df1, df2), observed, observed - (mean - model["centre"]).squeeze(-1))
 
 
-QUAD = Scorer("quad", 1, "spread", _axes_model, _axes_test)
-SPREAD = Scorer("spread", 1, "spread", _distance_model, _distance_test)
+def _axes_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.block("quad", "adjusted"), view.n)
+
+
+def _distance_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.block("near", "adjusted"), view.n)
+
+
+QUAD = Scorer("quad", 2, "spread", _axes_model, _axes_test, _axes_follow)
+SPREAD = Scorer("spread", 2, "spread", _distance_model, _distance_test, _distance_follow)

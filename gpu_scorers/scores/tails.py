@@ -1,4 +1,4 @@
-"""More vectors far from every topic than the reference had."""
+"""More vectors far from every topic than the reference had, for the topics that there are."""
 
 from torch import Tensor
 
@@ -7,16 +7,21 @@ from gpu_scorers.scores.scorer import Model, Scorer, Tested
 from gpu_scorers.view import View
 
 
+def _usual(view: View) -> Tensor:
+    """Share of far vectors that topics and prompts lead one to expect."""
+    return view.block("far", "mean") - view.block("far", "adjusted")
+
+
 def _model(view: View) -> Model:
-    return counts.fit(view.count("far"), view.n)
+    return counts.fit(view.count("far"), view.n, _usual(view))
 
 
 def _test(model: Model, view: View, unusual: Tensor) -> Tested:
-    far = view.count("far")
-    p, top = counts.upper_tail(model, far, view.n)
-    observed = (far / view.n[:, None]).gather(1, top[:, None]).squeeze(1)
-    expected = (model["seen"] / model["total"]).gather(1, top[:, None]).squeeze(1)
-    return Tested(p, observed, expected)
+    return Tested(*counts.upper_tail(model, view.count("far"), view.n, _usual(view)))
 
 
-OUT = Scorer("out", 1, "tails", _model, _test)
+def _follow(model: Model, view: View) -> Model:
+    return counts.follow(model, view.count("far"), view.n, _usual(view))
+
+
+OUT = Scorer("out", 2, "tails", _model, _test, _follow)

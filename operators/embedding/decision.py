@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
 from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
 from operators.embedding.slices import Slice
@@ -23,6 +24,9 @@ Floats = npt.NDArray[np.float64]
 FAMILY_SHARE = {"mean": 0.35, "mix": 0.1, "spread": 0.2, "tails": 0.15, "repeats": 0.2}
 #: Shares by scale: the windows themselves, then the longer ones.
 SCALE_SHARE = (0.6, 0.25, 0.15)
+#: Time over which what a series has been of late fades e-fold, ms: topics wander over hours, and hardly in
+#: answers given their prompts.
+TAU_MS, TAU_GIVEN_MS = 3_600_000.0, 10_800_000.0
 #: A window less likely than this in any family does not join the reference.
 _QUIET = 0.005
 
@@ -64,14 +68,14 @@ class Decision:
             usual = float(np.median([series.effective for series in pool])) if pool else 0.0
             self._calibration, self._stale = Calibration.pooled([s.null for s in pool], usual), False
         ready = [(series, window) for series, window in due if series.warm]
-        said = self._test(group, ready)
+        said = self._test(group, ready, [series.recent for series, _ in ready])
         quiet = [pair for pair in due if not pair[0].warm and pair[0].slice not in frozen]
         for series, standing in zip((series for series, _ in ready), said, strict=True):
             window = standing.window
             if series.slice in frozen or (self._rates(standing, 0) <= self._rate).any():
                 continue
-            for longer in series.longer:
-                longer.add(window.sums, window.start_ms, window.end_ms)
+            given = group.spec is not None and group.spec.given is not None and not series.lone
+            series.follow(window, TAU_GIVEN_MS if given else TAU_MS)
             if standing.p.min() > _QUIET:
                 quiet.append((series, window))
         self._look_back(group, now_ms)
@@ -95,17 +99,18 @@ class Decision:
                 window = series.longer[scale].taken()
                 if series.warm and window.parts >= 2:
                     gathered.append((series, window))
-            for (series, _), standing in zip(gathered, self._test(group, gathered), strict=True):
-                standing.window.sums = np.zeros(0)  # what stands is the verdict
+            said = self._test(group, gathered, [window.before for _, window in gathered])
+            for (series, _), standing in zip(gathered, said, strict=True):
+                standing.window.sums = standing.window.before = np.zeros(0)  # what stands is the verdict
                 series.standing[scale] = standing
 
-    def _test(self, group: Group, windows: Sequence[tuple[Series, Window]]) -> list[Standing]:
-        """Calibrated p-values of the families for each window, in one batch."""
+    def _test(
+        self, group: Group, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
+    ) -> list[Standing]:
+        """Calibrated p-values of the families for each window against where its series was, in one batch."""
         if not windows or group.spec is None:
             return []
-        models = np.stack([series.model for series, _ in windows])
-        sums = np.stack([window.sums for _, window in windows])
-        scores = arrays.score(group.spec, models, sums)
+        scores = _scored(group.spec, windows, recent)
         p, leading = self._calibration.families(scores.p)
         rows = np.arange(len(windows))[:, None]
         observed, expected = scores.observed[rows, leading], scores.expected[rows, leading]
@@ -181,6 +186,23 @@ class Decision:
         if self._calibration.values * self._rate >= 1:
             return "empirical"
         return "extrapolated" if self._calibration.dominant else "prior"
+
+
+def _scored(
+    whole: Spec, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
+) -> arrays.Windows:
+    """Windows against their references: those scored given prompts in one batch, lone ones in another."""
+    p, observed, expected = np.empty((3, len(windows), len(SCORERS)))
+    for lone in (False, True):
+        rows = [row for row, (series, _) in enumerate(windows) if series.lone == lone]
+        if rows:
+            spec = Group.spec_of(whole, windows[rows[0]][0])
+            models = np.stack([windows[row][0].model for row in rows])
+            sums = np.stack([windows[row][1].sums[: spec.layout.whole] for row in rows])
+            late = np.stack([recent[row][: spec.layout.whole] for row in rows])
+            part = arrays.score(spec, models, sums, late)
+            p[rows], observed[rows], expected[rows] = part.p, part.observed, part.expected
+    return arrays.Windows(p, observed, expected)
 
 
 def series_key(key: GroupKey, slice_: Slice, family: str) -> SeriesKey:

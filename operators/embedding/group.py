@@ -2,7 +2,8 @@
 
 Until enough vectors were seen to fit the spec, rows wait until their bucket closes; from then on they are
 folded once there are enough of them for a product, or a bucket closes. The rows that fitted the spec never
-serve as reference.
+serve as reference. Answers whose prompts are embedded too are scored given them: their windows carry the sums
+of the prompts of the same buckets and slice.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpu_scorers import arrays
+from gpu_scorers.given import LEAST_PAIRS
 from gpu_scorers.reference import LEAST_BUCKETS
 from gpu_scorers.spec import Spec
 from operators.embedding.series import LONGEST_MS, Series, Window
@@ -100,16 +102,37 @@ class Group:
         if self.spec is not None and sum(len(each.request) for each in self.waiting) >= _PRODUCT:
             self.fold()
 
-    def close(self, bucket_ms: int, end_ms: int) -> None:
-        """Move a closed bucket's sums into the windows of its series, or its rows into the fitting sample."""
+    def take(self, bucket_ms: int, end_ms: int, prompts: "Group | None") -> OpenBucket | None:
+        """Take a closed bucket's sums out, or its rows into the fitting sample.
+
+        Args:
+            bucket_ms: Its start.
+            end_ms: Its end.
+            prompts: The other side, where this one holds answers; it has taken this bucket before.
+        """
         if self.spec is None:
             self._gather(bucket_ms)
-            if self._enough(end_ms):
-                self._fit()
+            if self._enough(end_ms) and (prompts is None or prompts.spec is not None or self._waited(end_ms)):
+                self._fit(prompts)
+        elif len(self.sample_request) and self._waited(end_ms - _PATIENCE_MS):
+            self.drop_sample()  # no answers asked for it
         self.fold()
-        bucket = self.open.pop(bucket_ms, None)
-        if bucket is None:
+        return self.open.pop(bucket_ms, None)
+
+    def beside(self, bucket: OpenBucket | None) -> dict[Slice, Floats]:
+        """Of each slice what answers are scored given."""
+        if bucket is None or self.spec is None:
+            return {}
+        regressors = self.spec.layout.regressors
+        return {each: bucket.sums[place, regressors] for each, place in bucket.places.items()}
+
+    def close(
+        self, bucket: OpenBucket | None, prompts: dict[Slice, Floats], bucket_ms: int, end_ms: int
+    ) -> None:
+        """Move a closed bucket's sums, its prompts' behind them, into the windows of its series."""
+        if bucket is None or self.spec is None:
             return
+        layout = self.spec.layout
         for each in sorted(bucket.places, key=lambda s: (-bucket.sums[bucket.places[s], 0], s)):
             series = self.series.get(each)
             if series is None:
@@ -117,7 +140,11 @@ class Group:
                     self.beyond_cap += int(bucket.sums[bucket.places[each], 0])
                     continue
                 series = self.series[each] = Series(each)
-            series.window.add(bucket.sums[bucket.places[each]], bucket_ms, end_ms)
+            sums = np.zeros(layout.whole)
+            sums[: layout.width] = bucket.sums[bucket.places[each]]
+            if layout.whole > layout.width and each in prompts:
+                sums[layout.width :] = prompts[each]
+            series.window.add(sums, bucket_ms, end_ms)
             series.seen_ms = end_ms
 
     def due(self, now_ms: int) -> list[tuple[Series, Window]]:
@@ -132,33 +159,51 @@ class Group:
             # a reference of small buckets is there sooner, and says as much about larger windows
             least = max(16, enough // 4)
             if series.window.n >= (least if old or not series.warm else enough):
-                found.append((series, series.window.taken()))
+                window = series.window.taken()
+                if series.takes(window, lone=self._lacks_prompts(window)):
+                    found.append((series, window))
             elif old:
                 series.window.taken()
         return found
+
+    def _lacks_prompts(self, window: Window) -> bool:
+        """Whether most answers of a window came without prompts, although they usually have some."""
+        if self.spec is None or self.spec.given is None:
+            return False
+        return bool(window.sums[self.spec.layout.width] < window.n / 2)
+
+    @staticmethod
+    def spec_of(spec: Spec, series: Series) -> Spec:
+        """What a series is scored with."""
+        return spec.alone if series.lone else spec
 
     def references(self) -> list[Series]:
         """Series that have a reference, in a fixed order."""
         return [self.series[each] for each in sorted(self.series) if self.series[each].warm]
 
-    def learn(self, quiet: Sequence[tuple[Series, Window]]) -> bool:
+    def learn(self, quiet: Sequence[tuple[Series, Window]], now_ms: int) -> bool:
         """Offer quiet windows to their series' references; True when a model changed."""
         if self.spec is None:
             return False
         first = self.settings.embeddings.reference_windows
         least = max(LEAST_BUCKETS + 2, first // 2)
-        grown: dict[int, list[Series]] = {}
+        grown: dict[tuple[int, bool], list[Series]] = {}
         for series, window in quiet:
             if series.wants(window, first):
                 series.admit(window, first)
                 if series.held >= least:
-                    grown.setdefault(len(series.buckets), []).append(series)
+                    grown.setdefault((len(series.buckets), series.lone), []).append(series)
         # references of as many buckets are built side by side
         for alike in grown.values():
-            built = arrays.build(self.spec, np.stack([np.stack(series.buckets) for series in alike]))
+            spec = self.spec_of(self.spec, alike[0])
+            whole = np.stack([np.stack(series.buckets) for series in alike])
+            built = arrays.build(spec, whole[..., : spec.layout.whole])
             for series, reference in zip(alike, built, strict=True):
                 series.model, series.null = reference.model, reference.null
                 series.effective = reference.effective
+                if not series.recent.size:
+                    series.recent = np.sum(series.buckets, 0)
+                    series.recent_ms = now_ms
                 if series.held >= 2 * first:
                     series.buckets = []
         return bool(grown)
@@ -211,11 +256,13 @@ class Group:
         wanted = self.settings.embeddings.fit_rows
         if self.seen >= wanted:
             return True
-        waited = self.first_ms is not None and now_ms - self.first_ms >= _PATIENCE_MS
-        return waited and self.seen >= max(64, wanted // 8)
+        return self._waited(now_ms) and self.seen >= max(64, wanted // 8)
 
-    def _fit(self) -> None:
-        """Fit the spec and drop the sample."""
+    def _waited(self, now_ms: int) -> bool:
+        return self.first_ms is not None and now_ms - self.first_ms >= _PATIENCE_MS
+
+    def _fit(self, prompts: "Group | None") -> None:
+        """Fit the spec; prompts keep their sample until the answers to them are fitted."""
         options = self.settings.embeddings
         x = self.sample_x.astype(np.float32)
         if not np.ptp(x, axis=0).any():
@@ -223,5 +270,26 @@ class Group:
         self.spec = Spec.fit(
             x, features=options.features // 2 * 2, clusters=options.clusters, axes=options.axes
         )
+        if self.key.side == "output":
+            if prompts is not None and prompts.spec is not None:
+                self._pair(self.spec, prompts, prompts.spec)
+                prompts.drop_sample()
+            self.drop_sample()
+
+    def _pair(self, spec: Spec, prompts: "Group", theirs: Spec) -> None:
+        """Score given the prompts where most answers of the sample have one."""
+        ours, others = (
+            {int(request): place for place, request in enumerate(group.sample_request)}
+            for group in (self, prompts)
+        )
+        both = sorted(ours.keys() & others.keys())
+        if len(both) < max(LEAST_PAIRS, len(ours) // 2):
+            return
+        answers = self.sample_x[[ours[request] for request in both]].astype(np.float32)
+        asked = prompts.sample_x[[others[request] for request in both]].astype(np.float32)
+        self.spec = spec.with_prompts(answers, theirs, asked)
+
+    def drop_sample(self) -> None:
+        """The spec is fitted, and so is what needed its sample."""
         self.sample_request = self.sample_request[:0]
         self.sample_x = self.sample_x[:0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from operators.embedding.state import EmbeddingState
 
 KIND = "embeddings"
-VERSION = 2
+VERSION = 3
 _ROWS = ("bucket", "request", "x", "cell", "feeds")
 _NOTHING = np.zeros(0)
 
@@ -100,6 +100,7 @@ def _series_out(series: Series, arrays: dict[str, Array], at: str) -> dict[str, 
         arrays[f"{at}/buckets"] = np.stack(series.buckets)
     if series.warm:
         arrays[f"{at}/model"], arrays[f"{at}/null"] = series.model, series.null
+        arrays[f"{at}/recent"] = series.recent
     standing = []
     for i, each in enumerate(series.standing):
         if each is not None:
@@ -114,7 +115,10 @@ def _series_out(series: Series, arrays: dict[str, Array], at: str) -> dict[str, 
         "first_ms": series.first_ms,
         "next_ms": series.next_ms,
         "effective": series.effective,
+        "recent_ms": series.recent_ms,
         "seen_ms": series.seen_ms,
+        "lone": series.lone,
+        "strange": series.strange,
     }
 
 
@@ -139,20 +143,26 @@ def _series_in(values: dict[str, Any], arrays: dict[str, Array], at: str) -> Ser
         model=arrays.get(f"{at}/model", _NOTHING),
         null=arrays.get(f"{at}/null", _NOTHING),
         effective=values["effective"],
+        recent=arrays.get(f"{at}/recent", _NOTHING),
+        recent_ms=values["recent_ms"],
         seen_ms=values["seen_ms"],
+        lone=values["lone"],
+        strange=values["strange"],
     )
 
 
 def _window_out(window: Window, arrays: dict[str, Array], at: str) -> dict[str, Any]:
-    if window.sums.size:
-        arrays[at] = window.sums
+    for name in ("sums", "before"):
+        if getattr(window, name).size:
+            arrays[f"{at}/{name}"] = getattr(window, name)
     values = asdict(window)
-    del values["sums"]
+    del values["sums"], values["before"]
     return values
 
 
 def _window_in(values: dict[str, Any], arrays: dict[str, Array], at: str) -> Window:
-    return Window(**values, sums=arrays.get(at, _NOTHING))
+    sums, before = (arrays.get(f"{at}/{name}", _NOTHING) for name in ("sums", "before"))
+    return Window(**values, sums=sums, before=before)
 
 
 def _slice(pairs: Any) -> Slice:

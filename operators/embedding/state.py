@@ -69,12 +69,23 @@ class EmbeddingState:
             return []
         period_ms = windows.detect_s * 1000
         verdicts: list[EmbeddingVerdict] = []
-        for key in sorted(self.groups):
-            self.groups[key].close(bucket_ms, end_ms)
+        self._close(bucket_ms, end_ms)
         if end_ms % period_ms == 0:
             for key in sorted(self.groups):
                 verdicts.extend(self._score(self.groups[key], end_ms))
         return _one_each(verdicts)
+
+    def _close(self, bucket_ms: int, end_ms: int) -> None:
+        """Close a bucket of every group, prompts before their answers."""
+        taken, beside = {}, {}
+        for key in sorted(self.groups, key=lambda each: (each.side != "prompt", each)):
+            prompts = self.groups.get(key._replace(side="prompt")) if key.side == "output" else None
+            taken[key] = self.groups[key].take(bucket_ms, end_ms, prompts)
+            if key.side == "prompt":
+                beside[key] = self.groups[key].beside(taken[key])
+        for key in sorted(taken):
+            prompted = beside.get(key._replace(side="prompt"), {}) if key.side == "output" else {}
+            self.groups[key].close(taken[key], prompted, bucket_ms, end_ms)
 
     def freeze(self, key: SeriesKey, until_ms: int | None) -> None:
         """References of this slice and side learn nothing until ``until_ms``; None: until told.
@@ -149,7 +160,7 @@ class EmbeddingState:
         frozen = {each for side, each, _ in self.frozen if side == group.key.side}
         pool = [series for each in sorted(self.groups) for series in self.groups[each].references()]
         verdicts, quiet = decision.decide(group, due, pool, now_ms, frozen)
-        if group.learn(quiet):
+        if group.learn(quiet, now_ms):
             decision.recalibrate()
         return verdicts
 
