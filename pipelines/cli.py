@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines import cli_data
+from pipelines import cli_data, cli_stack
 from pipelines.errors import UsageError
 
 app = typer.Typer(
@@ -229,6 +229,11 @@ def doctor(
 
 cli_data.register(app)
 app.add_typer(topics, name="topics")
+app.add_typer(cli_stack.app, name="stack")
+
+
+#: Errors whose message is all there is to say.
+_SAID = {"EngineError", "StackError", "StoreError", "SinkError", "SourceError", "StateError", "OSError"}
 
 
 def main() -> None:
@@ -244,7 +249,15 @@ def main() -> None:
         kinds = {kind.__name__ for kind in type(problem).__mro__}
         if "StoreUrlError" in kinds:
             _fail(2, problem)
-        if kinds & {"EngineError", "StoreError", "SinkError", "SourceError", "StateError", "OSError"}:
+        if kinds & {
+            "EngineError",
+            "StoreError",
+            "SinkError",
+            "SourceError",
+            "StackError",
+            "StateError",
+            "OSError",
+        }:
             _fail(1, problem)
         raise
 

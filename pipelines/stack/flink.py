@@ -37,7 +37,7 @@ _EXPORT = ("java.base/sun.net.util", "java.rmi/sun.rmi.registry", "java.security
 def options(ports: Ports) -> list[str]:
     """What a Beam pipeline needs to run here."""
     return [
-        "--runner=PortableRunner",
+        f"--flink_master={address(ports.flink_rest)}",
         f"--job_endpoint={address(ports.job_server)}",
         f"--artifact_endpoint={address(ports.job_artifacts)}",
         "--environment_type=EXTERNAL",

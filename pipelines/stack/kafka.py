@@ -1,12 +1,11 @@
 """The part ``kafka``: one broker that is its own controller (KRaft)."""
 
-import subprocess
+import shlex
 from pathlib import Path
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from pipelines.stack.errors import StackError
 from pipelines.stack.jars import jars, java
 from pipelines.stack.ports import Ports, address, listens
 from pipelines.stack.process import Process
@@ -17,19 +16,27 @@ _LOG = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.
 
 def processes(folder: Path, ports: Ports) -> list[Process]:
     """The broker, its log under ``folder/kafka``."""
-    classes = str(jars("kafka") / "*")
     properties = folder / "kafka.properties"
-    run = [java(), "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", *_LOG, "-cp", classes]
     return [
         Process(
             name="kafka",
             part="kafka",
-            command=[*run, "kafka.Kafka", str(properties)],
+            command=["/bin/sh", "-c", _command(folder, properties)],
             address=address(ports.kafka),
             healthy=lambda: _healthy(ports.kafka),
             prepare=lambda: _prepare(folder, properties, ports),
         )
     ]
+
+
+def _command(folder: Path, properties: Path) -> str:
+    """Format the folder if it is new, then become the broker."""
+    run = [java(), "-XX:+UseSerialGC", *_LOG, "-cp", str(jars("kafka") / "*")]
+    tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
+    formatted = shlex.quote(str(folder / "kafka" / "meta.properties"))
+    once = shlex.join([*run, "-XX:TieredStopAtLevel=1", *tool])
+    broker = shlex.join([*run, "-Xms256m", "-Xmx512m", "kafka.Kafka", str(properties)])
+    return f"[ -f {formatted} ] || {once} && exec {broker}"
 
 
 def _healthy(port: int) -> bool:
@@ -49,15 +56,6 @@ def _healthy(port: int) -> bool:
 
 def _prepare(folder: Path, properties: Path, ports: Ports) -> None:
     properties.write_text("".join(f"{key}={value}\n" for key, value in _settings(folder, ports).items()))
-    if (folder / "kafka" / "meta.properties").exists():
-        return
-    classes = str(jars("kafka") / "*")
-    tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
-    answer = subprocess.run(  # noqa: S603
-        [java(), "-cp", classes, *tool], capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        raise StackError(f"kafka: its folder cannot be formatted: {answer.stdout}{answer.stderr}")
 
 
 def _settings(folder: Path, ports: Ports) -> dict[str, object]:

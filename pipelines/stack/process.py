@@ -6,7 +6,7 @@ whatever became of its parent; a process id that was given to another program me
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,11 @@ class Process:
     prepare: Callable[[], None] = lambda: None
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.address.rpartition(":")[2])
+
 
 def start(process: Process, folder: Path, log: Path) -> int:
     """Start it in a session of its own, its output appended to the log; gives its process id."""
@@ -61,18 +66,19 @@ def start(process: Process, folder: Path, log: Path) -> int:
 def runs(pid: int, folder: Path, name: str) -> bool:
     """Whether the process of this id is still the one that was started under this name."""
     try:
-        return _is(psutil.Process(pid), _mark(folder, name))
+        return _carries(psutil.Process(pid)) == _mark(folder, name)
     except psutil.NoSuchProcess:
         return False
 
 
-def end(folder: Path, name: str, kind: int = signal.SIGTERM, *, wait: float = 20.0) -> int:
-    """Signal a process and all it started; those still there after ``wait`` seconds are killed.
+def end(folder: Path, names: Iterable[str], kind: int = signal.SIGTERM, *, wait: float = 20.0) -> int:
+    """Signal processes and all they started; those still there after ``wait`` seconds are killed.
 
     Returns:
         How many were signalled.
     """
-    ours = list(_marked(_mark(folder, name)))
+    marks = {_mark(folder, name) for name in names}
+    ours = [one for one in psutil.process_iter() if _carries(one) in marks]
     for one in ours:
         _signal(one, kind)
     _, alive = psutil.wait_procs(ours, timeout=wait)
@@ -85,11 +91,12 @@ def end(folder: Path, name: str, kind: int = signal.SIGTERM, *, wait: float = 20
 def memory(folder: Path, name: str) -> int:
     """Bytes that a process and all it started hold in memory."""
     total = 0
-    for one in _marked(_mark(folder, name)):
-        try:
-            total += one.memory_info().rss
-        except psutil.Error:  # ended meanwhile
-            continue
+    for one in psutil.process_iter():
+        if _carries(one) == _mark(folder, name):
+            try:
+                total += one.memory_info().rss
+            except psutil.Error:  # ended meanwhile
+                continue
     return total
 
 
@@ -97,15 +104,12 @@ def _mark(folder: Path, name: str) -> str:
     return f"{name}@{folder}"
 
 
-def _marked(mark: str) -> Iterator[psutil.Process]:
-    return (one for one in psutil.process_iter() if _is(one, mark))
-
-
-def _is(process: psutil.Process, mark: str) -> bool:
+def _carries(process: psutil.Process) -> str | None:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_MARK) == mark)
+        mark: str | None = process.environ().get(_MARK)
+        return None if process.status() == psutil.STATUS_ZOMBIE else mark
     except (psutil.Error, OSError):  # ended meanwhile, or another user's
-        return False
+        return None
 
 
 def _signal(process: psutil.Process, kind: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pipelines.stack import flink
+from pipelines.stack import flink, namespace
 from pipelines.stack import process as processes
 from pipelines.stack.errors import StackError
 from pipelines.stack.ports import Ports, address, listens
@@ -19,6 +19,7 @@ from pipelines.stack.process import Process
 
 #: Parts, in the order they are shown; each is a module of this package.
 PARTS = ("kafka", "flink", "clickhouse")
+_OWNERS = {"kafka": "kafka", "clickhouse": "clickhouse", namespace.NAME: namespace.NAME}
 _PATIENCE = 90.0  # seconds that a part may take to come up
 _LAST_LINES = 15
 
@@ -93,19 +94,55 @@ class Stack:
         """
         wanted = self._processes(parts)
         with self._lock():
-            for one in wanted:
-                if not self._runs(one.name):
-                    self._start(one)
+            missing = [one for one in wanted if not self._runs(one.name)]
+            for one in missing:
+                processes.end(self.folder, [one.name], signal.SIGKILL)  # what a lost parent left behind
+                if listens(one.port):
+                    raise StackError(f"{one.name}: something else listens on {one.address}")
+            for one in missing:
+                self._start(one)
         self._wait(wanted)
 
-    def down(self, *parts: str) -> None:
-        """End what runs of these parts (of all, if none is named); data stays."""
+    def isolate(self) -> int:
+        """Make the stack's network namespace, if it has none; gives the process id of what holds it.
+
+        Raises:
+            StackError: a part runs outside already.
+        """
+        held = self.namespace
+        if held:
+            return held
+        with self._lock():
+            outside = [name for name in self._state().pids if self._runs(name)]
+            if outside:
+                raise StackError(f"{', '.join(outside)} runs without a namespace: take the stack down first")
+            self._start(*namespace.processes(self.folder, self.ports))
+        pid = self._state().pids[namespace.NAME]
+        until = time.monotonic() + _PATIENCE
+        while not namespace.ready(pid):
+            if time.monotonic() > until or not self._runs(namespace.NAME):
+                raise StackError(f"no network namespace: the last of {self._tail(namespace.NAME)}")
+            time.sleep(0.02)
+        return pid
+
+    @property
+    def namespace(self) -> int | None:
+        """The process that holds the stack's network namespace, if it has one."""
+        pid = self._state().pids.get(namespace.NAME)
+        return pid if pid and processes.runs(pid, self.folder, namespace.NAME) else None
+
+    def down(self, *parts: str) -> list[str]:
+        """End what runs of these parts (of all, if none is named), and give their names; data stays."""
         with self._lock():
             state = self._state()
-            for name in [name for name in reversed(state.pids) if not parts or part_of(name) in parts]:
-                processes.end(self.folder, name)
+            ended = [name for name in state.pids if not parts or part_of(name) in parts]
+            if set(state.pids) - set(ended) == {namespace.NAME}:
+                ended.append(namespace.NAME)  # nothing is left in it
+            processes.end(self.folder, ended)
+            for name in ended:
                 del state.pids[name]
             self._write(state)
+        return [name for name in ended if name != namespace.NAME]
 
     def status(self) -> list[Status]:
         """Every process that was started and not ended, and how it does."""
@@ -128,9 +165,8 @@ class Stack:
         Raises:
             StackError: it does not run.
         """
-        self._named(process)
         with self._lock():
-            hit = processes.end(self.folder, process, kind)
+            hit = processes.end(self.folder, [process], kind)
         if not hit:
             raise StackError(f"{process} does not run")
         return hit
@@ -159,10 +195,6 @@ class Stack:
         return pid is not None and processes.runs(pid, self.folder, name)
 
     def _start(self, one: Process) -> None:
-        port = int(one.address.rpartition(":")[2])
-        if listens(port):
-            raise StackError(f"{one.name}: something else listens on {one.address}")
-        processes.end(self.folder, one.name, signal.SIGKILL)  # what a lost parent left behind
         state = self._state()
         self.log(one.name).parent.mkdir(exist_ok=True)
         state.pids[one.name] = processes.start(one, self.folder, self.log(one.name))
@@ -222,4 +254,4 @@ class Stack:
 
 def part_of(process: str) -> str:
     """The part that a process belongs to."""
-    return process if process in ("kafka", "clickhouse") else "flink"
+    return _OWNERS.get(process, "flink")
