@@ -261,6 +261,7 @@ def _connect(address: Address) -> Any:
         connect_timeout=_CONNECT_S,
         send_receive_timeout=_SILENCE_S,
         autogenerate_session_id=False,  # so that threads may share the client
+        dedicated_pool=True,  # closed with the client
     )
 
 

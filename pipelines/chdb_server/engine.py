@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import chdb
@@ -11,9 +12,9 @@ import chdb
 _NAME = r"(?:\w+|`[^`]*`|\"[^\"]*\")"
 #: An insert whose rows follow in a format: all that stands before them. Its rows may be binary.
 _INSERT = re.compile(
-    rf"""\s*(?P<insert>INSERT\s+INTO\s+(?:TABLE\s+)?{_NAME}(?:\s*\.\s*{_NAME})?\s*
-    (?:\((?:[^()'`"]|`[^`]*`|"[^"]*")*\)\s*)?
-    (?:SETTINGS\s(?:[^'"`]|'(?:[^'\\]|\\.)*')*?)?)
+    rf"""\s*(?P<into>INSERT\s+INTO\s+(?:TABLE\s+)?{_NAME}(?:\s*\.\s*{_NAME})?\s*
+    (?:\((?:[^()'`"]|`[^`]*`|"[^"]*")*\)\s*)?)
+    (?P<settings>SETTINGS\s(?:[^'"`]|'(?:[^'\\]|\\.)*')*?)?
     \bFORMAT\s+(?P<format>\w+)[ \t\f]*\r?\n?""".encode(),
     re.I | re.X | re.S,
 )
@@ -112,17 +113,25 @@ def _run(connection: Any, statement: Statement) -> Answer:
 
 
 def _insert(connection: Any, insert: re.Match[bytes], statement: Statement) -> Answer:
-    with connection.send_insert(insert["insert"].decode(), insert["format"].decode()) as inserting:
-        inserting.append(statement.text[insert.end() :])
-        result = inserting.finish()
-    summary = _summary(result, written_rows=result.rows_written, written_bytes=result.bytes_written)
-    return Answer(b"", None, summary)
+    # by a file: chDB's send_insert says that rows are written when the engine could not, as on a full disk
+    with NamedTemporaryFile(suffix=".rows") as rows:
+        try:
+            rows.write(memoryview(statement.text)[insert.end() :])
+            rows.flush()
+        except OSError as problem:
+            raise EngineError(OSError(f"Code: 243. DB::Exception: {problem} (NOT_ENOUGH_SPACE)")) from problem
+        into, settings, form = (insert[name] or b"" for name in ("into", "settings", "format"))
+        infile = f"FROM INFILE {_quoted(rows.name)} COMPRESSION 'none'".encode()
+        result = connection.query(b" ".join((into, infile, settings, b"FORMAT", form)), "Null")
+    # the engine reads what it writes, and counts it as read
+    return Answer(
+        b"", None, _summary(result, written_rows=result.rows_read(), written_bytes=result.bytes_read())
+    )
 
 
 def _summary(result: Any, **counts: int) -> str:
-    elapsed = result.elapsed() if callable(result.elapsed) else result.elapsed
     named = ("read_rows", "read_bytes", "written_rows", "written_bytes")
-    figures = dict.fromkeys(named, 0) | counts | {"elapsed_ns": int(elapsed * 1e9)}
+    figures = dict.fromkeys(named, 0) | counts | {"elapsed_ns": int(result.elapsed() * 1e9)}
     return json.dumps({name: str(figure) for name, figure in figures.items()})
 
 
