@@ -3,12 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup jars demo test check format bench lock clean
+
+# Tests start Beam's servers, which listen on every interface: where the system allows it they get a network
+# that leads nowhere.
+ALONE := $(shell unshare -rn ip link set lo up 2>/dev/null && echo 'unshare -rn sh -c "ip link set lo up && exec \"\$$@\"" sh')
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.installed ## make .venv with everything, and .venv/bin/driftline
+setup: .venv/.installed ## make .venv with everything, and .venv/bin/driftline; fetch jars where Maven is
+	@$(BIN)/driftline stack fetch >/dev/null || echo 'make: without jars there is no Kafka and no Flink here; all else works'
+
+jars: .venv/.installed ## fetch the jars of Kafka and Flink
+	@$(BIN)/driftline stack fetch
 
 .venv/.installed: requirements.lock bootstrap.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"driftline needs Python 3.11 to 3.13, this is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
@@ -22,7 +30,7 @@ demo: setup ## simulate an incident day, run it through the pipeline, show what 
 	$(BIN)/driftline demo
 
 test: setup ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(ALONE) $(BIN)/python -m pytest
 
 check: setup ## ruff, mypy strict, import-linter, schema drift
 	$(BIN)/ruff check .

@@ -77,9 +77,11 @@ def exec_(
 @app.command()
 def fetch() -> None:
     """Fetch the jars of Kafka and Flink with Maven, once."""
-    from pipelines.stack.jars import SETS, jars
+    from pipelines.stack.jars import SETS, folder, jars
 
     for name in SETS:
+        if not folder(name).is_dir():
+            print(f"{name}: fetching its jars", file=sys.stderr)
         print(f"{name}: {jars(name)}")
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from pipelines.stack.errors import NotInstalledError
 
 SETS = ("kafka", "flink")
-_POMS = Path(__file__).parent / "poms"
 
 
 def java() -> str:
@@ -35,26 +34,31 @@ def jars(name: str) -> Path:
     Raises:
         NotInstalledError: the jars are not there and Maven is not installed, or could not fetch them.
     """
-    pom = _POMS / f"{name}.xml"
-    folder = _cache() / f"{name}-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
-    if not folder.is_dir():
-        _fetch(name, pom, folder)
-    return folder
+    found = folder(name)
+    if not found.is_dir():
+        _fetch(name, found)
+    return found
 
 
-def _cache() -> Path:
+def folder(name: str) -> Path:
+    """Where a set is, or would be."""
     kept = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(kept) / "driftline" / "jars"
+    digest = hashlib.sha256(_pom(name).read_bytes()).hexdigest()
+    return Path(kept) / "driftline" / "jars" / f"{name}-{digest[:12]}"
 
 
-def _fetch(name: str, pom: Path, folder: Path) -> None:
+def _pom(name: str) -> Path:
+    return Path(__file__).parent / "poms" / f"{name}.xml"
+
+
+def _fetch(name: str, folder: Path) -> None:
     maven = shutil.which("mvn")
     if not maven:
         raise NotInstalledError(f"the jars of {name} are not here, and mvn is not on the PATH to fetch them")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as partial:
         # the pom is copied: Maven writes a target folder beside it
-        own = shutil.copy(pom, Path(partial) / "pom.xml")
+        own = shutil.copy(_pom(name), Path(partial) / "pom.xml")
         got = Path(partial) / "jars"
         goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={got}")
         answer = subprocess.run(  # noqa: S603
