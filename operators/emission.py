@@ -1,8 +1,11 @@
 """What a shard hands out after closing buckets; sinks take it from here."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.outputs import AnomalyEvent, AnomalyWindow
 from schemas.records import ChangeRecord
@@ -26,3 +29,28 @@ class Emission:
     changes: tuple[ChangeRecord, ...] = ()
     edges: tuple[tuple[str, str, str], ...] = ()
     late: dict[str, int] = field(default_factory=dict)
+
+
+def by_window(emission: Emission) -> Iterator[Emission]:
+    """An emission in parts that follow from the windows alone: rows of one kind and one window each.
+
+    How many windows an emission spans depends on how the messages behind it were cut; its parts do not.
+    Written one by one they get the same insert tokens after any replay. Changes and edges come first, events
+    last.
+    """
+    if emission.changes or emission.edges or emission.late:
+        yield replace(emission, events=(), windows=(), buckets=None)
+    about: dict[str, Any] = {
+        "shard": emission.shard,
+        "first_ms": emission.first_ms,
+        "last_ms": emission.last_ms,
+    }
+    if emission.buckets is not None:
+        starts = emission.buckets.column("bucket_start")
+        for start in pc.unique(starts):
+            yield Emission(**about, buckets=emission.buckets.filter(pc.equal(starts, start)))
+    for start in sorted({window.window_start for window in emission.windows}):
+        of = tuple(window for window in emission.windows if window.window_start == start)
+        yield Emission(**about, windows=of)
+    for time in sorted({event.updated_at for event in emission.events}):
+        yield Emission(**about, events=tuple(event for event in emission.events if event.updated_at == time))

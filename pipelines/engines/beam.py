@@ -127,6 +127,8 @@ def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bo
 
 def options(config: Config) -> PipelineOptions:
     """Beam's options for the chosen runner and what was given after ``--``."""
+    # options it leaves to the job server it calls unparseable
+    logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     return PipelineOptions([*RUNNER_OPTIONS[config.runner], *config.engine_options])
 
 

@@ -22,7 +22,7 @@ from pipelines.engines.flink import ENDED, Flink
 from pipelines.engines.job import Job
 from pipelines.engines.outputs import Outputs, open_store
 from pipelines.engines.report import Ending, Report, Stopwatch, figures, make_report
-from pipelines.errors import EngineError
+from pipelines.errors import EngineError, UsageError
 from schemas.rows import Count
 
 LOOK_EVERY_S = 1.0
@@ -46,6 +46,7 @@ def run(job: Job) -> Report:
     chosen = engine.options(config)
     cloud = chosen.view_as(GoogleCloudOptions)
     cloud.job_name = cloud.job_name or f"driftline-{run_id[:12]}"
+    flink = Flink(_rest(chosen)) if config.runner == "flink" else None
     watch = Stopwatch()
     watch.enter("open")
     with open_store(config) as store:
@@ -54,7 +55,7 @@ def run(job: Job) -> Report:
             with Correlator(store, outputs, config.correlate_s) as correlator:
                 watch.enter("submit")
                 submitted = submit(job, chosen, run_id)
-                watched = _Watched(job, store, submitted, chosen, run_id)
+                watched = _Watched(job, store, submitted, flink, run_id, cloud.job_name)
                 watch.enter("read")
                 ending, savepoint = watched.until_it_ends()
                 watch.enter("correlate")
@@ -101,17 +102,25 @@ def totals(store: Store, run_id: str) -> list[Count]:
     return [Count(row["topic"], row["outcome"], row["reason"], row["samples"]) for row in rows]
 
 
+def _rest(chosen: PipelineOptions) -> str:
+    address = str(chosen.get_all_options()["flink_master"])
+    if address.startswith("["):
+        raise UsageError("give --flink_master=HOST:PORT after --: the REST interface of Flink's JobManager")
+    return address
+
+
 class _Watched:
     """The job as Flink has it, or, on another runner, as Beam tells it."""
 
-    def __init__(self, job: Job, store: Store, submitted: Any, chosen: PipelineOptions, run_id: str) -> None:
+    def __init__(
+        self, job: Job, store: Store, submitted: Any, flink: Flink | None, run_id: str, name: str
+    ) -> None:
         self._job = job
         self._store = store
         self._submitted = submitted
         self._run_id = run_id
-        self._name = chosen.view_as(GoogleCloudOptions).job_name
-        given = chosen.get_all_options()
-        self._flink = Flink(given["flink_master"]) if job.config.runner == "flink" else None
+        self._name = name
+        self._flink = flink
         self._id = ""
 
     def until_it_ends(self) -> tuple[Ending, str]:

@@ -13,7 +13,7 @@ from operators.adapters.beam.codec import decode_handout, decode_parcel, packets
 from operators.adapters.beam.process import Reading, process
 from operators.adapters.beam.totals import Totals
 from operators.dead_letters import DeadLetter
-from operators.emission import Emission
+from operators.emission import Emission, by_window
 from schemas.rows import Count
 
 #: Namespace of driftline's Beam metrics. Samples are counted under the JSON of [topic, outcome, reason].
@@ -96,7 +96,12 @@ class WriteEmissions(_Write):
         emission, done_to, totals = decode_handout(element)
         if totals is not None:
             self._totals[totals.run_id, totals.shard] = totals
-        self._outputs.write(emission)
+        if self._process.acknowledgements is None:  # a failed bundle may come again, cut otherwise
+            for part in by_window(emission):
+                self._outputs.write(part)
+                self._flush()
+        else:
+            self._outputs.write(emission)
         for event in emission.events:
             if event.revision == 0:
                 Metrics.counter(NAMESPACE, f"events/{event.kind}").inc()
