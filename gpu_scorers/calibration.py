@@ -80,19 +80,20 @@ class Calibration:
         values: Held-out null values behind each curve, the prior's not counted.
     """
 
-    def __init__(self, null: Tensor | None = None, effective: float = 0.1) -> None:
+    def __init__(self, null: Tensor | None = None, effective: float = 0.1, wider: float = 1.0) -> None:
         """Fit the curves.
 
         Args:
             null: f64 [values, scorers], held-out parametric p-values pooled over series; None: prior alone.
             effective: Effective over counted vectors of the class of series; unknown: sessions.
+            wider: How much wider yet the prior is: for windows longer than any that were held out.
         """
         if null is None:
             null = torch.empty(0, len(SCORERS), dtype=torch.float64)
         self.values = len(null)
         z = -null.cpu().clamp(SMALLEST, 1.0).log().T
         runs = 0.5 / max(effective, 1e-4) + 0.5
-        scale = 1.05 + _WIDER * max(math.log10(runs), 0.0)
+        scale = wider * (1.05 + _WIDER * max(math.log10(runs), 0.0))
         self._scorers = _Curves.fit(z, scale)
         self._families = _Curves.fit(_together(self._scorers(z)), 1.1)
 
@@ -119,9 +120,11 @@ class Calibration:
         return self.values >= PRIOR_VALUES
 
     @classmethod
-    def pooled(cls, null: Sequence[npt.NDArray[np.float64]], effective: float) -> "Calibration":
-        """From held-out values of several series, [buckets, scorers] each, and their usual ``effective``."""
-        return cls(torch.from_numpy(np.concatenate(null)), effective) if null else cls()
+    def pooled(
+        cls, null: Sequence[npt.NDArray[np.float64]], effective: float, wider: float = 1.0
+    ) -> "Calibration":
+        """From null values of several sources, [values, scorers] each, and their usual ``effective``."""
+        return cls(torch.from_numpy(np.concatenate(null)) if null else None, effective, wider)
 
 
 def _together(each: Tensor) -> Tensor:

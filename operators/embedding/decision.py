@@ -27,6 +27,10 @@ SCALE_SHARE = (0.6, 0.25, 0.15)
 #: Time over which what a series has been of late fades e-fold, ms: topics wander over hours, and hardly in
 #: answers given their prompts.
 TAU_MS, TAU_GIVEN_MS = 3_600_000.0, 10_800_000.0
+#: How much wider than that of single windows the prior of each scale is: the longer, the more has wandered.
+WIDER = (1.0, 1.5, 2.0)
+#: A window joins the null values unless it comes within this factor of an alarm.
+_NULL = 10.0
 #: A window less likely than this in any family does not join the reference.
 _QUIET = 0.005
 
@@ -37,7 +41,8 @@ class Decision:
     def __init__(self, settings: Settings) -> None:
         self._period_ms = settings.windows.detect_s * 1000
         self._rate = self._period_ms / (settings.detection.alarm_budget.per_series_days * 86_400_000)
-        self._calibration = Calibration()
+        self._held_out: tuple[list[Floats], float] = ([], 0.1)
+        self._calibrations: dict[tuple[GroupKey, int], tuple[int, Calibration]] = {}
         self._stale = True
 
     def recalibrate(self) -> None:
@@ -65,10 +70,11 @@ class Decision:
             A verdict for each family of each window, and the windows that may join a reference.
         """
         if self._stale:
-            usual = float(np.median([series.effective for series in pool])) if pool else 0.0
-            self._calibration, self._stale = Calibration.pooled([s.null for s in pool], usual), False
+            usual = float(np.median([series.effective for series in pool])) if pool else 0.1
+            self._held_out, self._stale = ([series.null for series in pool], usual), False
+            self._calibrations.clear()
         ready = [(series, window) for series, window in due if series.warm]
-        said = self._test(group, ready, [series.recent for series, _ in ready])
+        said = self._test(group, 0, ready, [series.recent for series, _ in ready])
         quiet = [pair for pair in due if not pair[0].warm and pair[0].slice not in frozen]
         for series, standing in zip((series for series, _ in ready), said, strict=True):
             window = standing.window
@@ -99,25 +105,43 @@ class Decision:
                 window = series.longer[scale].taken()
                 if series.warm and window.parts >= 2:
                     gathered.append((series, window))
-            said = self._test(group, gathered, [window.before for _, window in gathered])
+            said = self._test(group, scale + 1, gathered, [window.before for _, window in gathered])
             for (series, _), standing in zip(gathered, said, strict=True):
                 standing.window.sums = standing.window.before = np.zeros(0)  # what stands is the verdict
                 series.standing[scale] = standing
 
     def _test(
-        self, group: Group, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
+        self, group: Group, scale: int, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
     ) -> list[Standing]:
-        """Calibrated p-values of the families for each window against where its series was, in one batch."""
+        """Calibrated p-values of the families for each window against where its series was, in one batch.
+
+        What they say before calibration joins the null values of their kind, unless it may be an alarm.
+        """
         if not windows or group.spec is None:
             return []
         scores = _scored(group.spec, windows, recent)
-        p, leading = self._calibration.families(scores.p)
+        calibration = self._calibration(group, scale)
+        p, leading = calibration.families(scores.p)
         rows = np.arange(len(windows))[:, None]
         observed, expected = scores.observed[rows, leading], scores.expected[rows, leading]
-        return [
-            Standing(window, p[i], leading[i], observed[i], expected[i])
+        source = self._source(calibration)
+        found = [
+            Standing(window, p[i], leading[i], observed[i], expected[i], source)
             for i, (_, window) in enumerate(windows)
         ]
+        quiet = [i for i, each in enumerate(found) if (self._rates(each, scale) > _NULL * self._rate).all()]
+        group.null[scale].add(scores.p[quiet])
+        return found
+
+    def _calibration(self, group: Group, scale: int) -> Calibration:
+        """Null values of a group's windows of one scale: those held out, and the live ones, walks and all."""
+        live, known = group.null[scale], self._calibrations.get((group.key, scale))
+        if known is None or known[0] != live.version:
+            held, usual = self._held_out
+            null = [live.values] if scale else [*held, live.values]
+            known = (live.version, Calibration.pooled(null, usual, WIDER[scale]))
+            self._calibrations[group.key, scale] = known
+        return known[1]
 
     def _rates(self, standing: Standing, scale: int) -> Floats:
         """f64 [families]: rate, per detection period and share of the budget, of windows like this one."""
@@ -151,7 +175,7 @@ class Decision:
                     expected=float(said.expected[place]),
                     n=said.window.n,
                     effective=said.window.n * series.effective,
-                    calibration=self._source(),
+                    calibration=said.source,
                     warming=False,
                     embedder_version=key.embedder_version,
                 )
@@ -181,11 +205,11 @@ class Decision:
             for family in FAMILIES
         ]
 
-    def _source(self) -> CalibrationSource:
-        """Empirical where held-out values reach the budget alone, prior where they are a minority."""
-        if self._calibration.values * self._rate >= 1:
+    def _source(self, calibration: Calibration) -> CalibrationSource:
+        """Empirical where null values reach the budget alone, prior where they are a minority."""
+        if calibration.values * self._rate >= 1:
             return "empirical"
-        return "extrapolated" if self._calibration.dominant else "prior"
+        return "extrapolated" if calibration.dominant else "prior"
 
 
 def _scored(

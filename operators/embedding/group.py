@@ -15,8 +15,9 @@ import numpy.typing as npt
 from gpu_scorers import arrays
 from gpu_scorers.given import LEAST_PAIRS
 from gpu_scorers.reference import LEAST_BUCKETS
+from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
-from operators.embedding.series import LONGEST_MS, Series, Window
+from operators.embedding.series import LONGEST_MS, SCALES_MS, Series, Window
 from operators.embedding.slices import Slice
 from operators.settings import Settings
 
@@ -26,6 +27,10 @@ Vectors = npt.NDArray[np.float16]
 
 #: With at least an eighth of ``fit_rows``, the spec is fitted after so long at the latest.
 _PATIENCE_MS = 600_000
+#: Live null values kept of each scale.
+_NULL_VALUES = 1000
+#: New ones join so many at a time: curves need no fit for each.
+_JOINED = 20
 #: Rows that are folded without waiting for more: a product of few costs as much as one of so many.
 _PRODUCT = 256
 
@@ -80,6 +85,23 @@ class OpenBucket:
         return np.array([self.places[each] for each in slices], np.int64)
 
 
+class Null:
+    """Parametric p-values [windows, scorers] of the latest quiet windows of one scale, joined by and by."""
+
+    def __init__(self) -> None:
+        self.values: Floats = np.zeros((0, len(SCORERS)))
+        self.new: Floats = self.values
+        self.version = 0
+
+    def add(self, p: Floats) -> None:
+        """Take those of more windows."""
+        self.new = np.concatenate([self.new, p])
+        if len(self.new) >= _JOINED:
+            self.values = np.concatenate([self.values, self.new])[-_NULL_VALUES:]
+            self.new = self.new[:0]
+            self.version += 1
+
+
 class Group:
     """Sketches and series of one spec."""
 
@@ -95,6 +117,7 @@ class Group:
         self.seen = 0
         self.first_ms: int | None = None
         self.beyond_cap = 0
+        self.null = [Null() for _ in range(1 + len(SCALES_MS))]
 
     def add(self, rows: Rows) -> None:
         """Take rows of open buckets."""

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.embedding.slices import Slice
+from schemas.outputs import CalibrationSource
 
 Floats = npt.NDArray[np.float64]
 
@@ -63,6 +64,7 @@ class Standing:
     leading: npt.NDArray[np.int64]
     observed: Floats
     expected: Floats
+    source: CalibrationSource = "prior"
 
 
 @dataclass(slots=True)

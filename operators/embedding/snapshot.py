@@ -52,6 +52,8 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
         arrays.update({f"{at}/spec/{name}": array for name, array in group.spec.arrays().items()})
     arrays[f"{at}/request"], arrays[f"{at}/x"] = group.sample_request, group.sample_x
     group.fold()
+    for scale, null in enumerate(group.null):
+        arrays[f"{at}/null/{scale}"], arrays[f"{at}/new/{scale}"] = null.values, null.new
     waiting: list[Any] = []
     for i, rows in enumerate(group.waiting):
         arrays.update({f"{at}/rows/{i}/{part}": getattr(rows, part) for part in _ROWS})
@@ -82,6 +84,8 @@ def _group_in(values: dict[str, Any], found: State, at: str, state: EmbeddingSta
         group.spec = Spec.from_arrays(parts)
     group.sample_request, group.sample_x = arrays[f"{at}/request"], arrays[f"{at}/x"]
     group.seen, group.first_ms, group.beyond_cap = values["seen"], values["first_ms"], values["beyond_cap"]
+    for scale, null in enumerate(group.null):
+        null.values, null.new = arrays[f"{at}/null/{scale}"], arrays[f"{at}/new/{scale}"]
     for i, slices in enumerate(values["waiting"]):
         parts = {part: arrays[f"{at}/rows/{i}/{part}"] for part in _ROWS}
         group.waiting.append(Rows(**parts, slices=tuple(_slice(each) for each in slices)))
@@ -105,7 +109,8 @@ def _series_out(series: Series, arrays: dict[str, Array], at: str) -> dict[str, 
     for i, each in enumerate(series.standing):
         if each is not None:
             arrays[f"{at}/standing/{i}"] = np.stack([each.p, each.leading, each.observed, each.expected])
-        standing.append(None if each is None else _window_out(each.window, arrays, f"{at}/stood/{i}"))
+        at_window = f"{at}/stood/{i}"
+        standing.append(None if each is None else [each.source, _window_out(each.window, arrays, at_window)])
     return {
         "slice": series.slice,
         "window": _window_out(series.window, arrays, f"{at}/window"),
@@ -129,8 +134,8 @@ def _series_in(values: dict[str, Any], arrays: dict[str, Array], at: str) -> Ser
             standing.append(None)
             continue
         p, leading, observed, expected = arrays[f"{at}/standing/{i}"]
-        held = _window_in(window, arrays, f"{at}/stood/{i}")
-        standing.append(Standing(held, p, leading.astype(np.int64), observed, expected))
+        held = _window_in(window[1], arrays, f"{at}/stood/{i}")
+        standing.append(Standing(held, p, leading.astype(np.int64), observed, expected, window[0]))
     return Series(
         slice=_slice(values["slice"]),
         window=_window_in(values["window"], arrays, f"{at}/window"),
