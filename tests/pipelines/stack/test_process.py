@@ -1,0 +1,68 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipelines.stack import process
+from pipelines.stack.process import Process
+
+
+def ready() -> bool:
+    return True
+
+
+def family(name: str, log: str) -> Process:
+    """A process with a child, both idle."""
+    command = ["/bin/sh", "-c", f"sleep 60 & echo {log}; wait"]
+    return Process(name=name, part="test", command=command, address="127.0.0.1:1", healthy=ready)
+
+
+def started(folder: Path, name: str = "one") -> int:
+    pid = process.start(family(name, "here"), folder, folder / "log")
+    while not psutil.Process(pid).children():
+        time.sleep(0.01)
+    return pid
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_ends_with_what_it_started(tmp_path: Path, kind: signal.Signals) -> None:
+    pid = started(tmp_path)
+    child = psutil.Process(pid).children()[0]
+    assert process.runs(pid, tmp_path, "one")
+    assert process.memory(tmp_path, "one") >= child.memory_info().rss
+    assert process.end(tmp_path, ["one"], kind) == 2
+    assert not process.runs(pid, tmp_path, "one")
+    assert not child.is_running()
+
+
+def test_an_orphan_is_found_and_ended(tmp_path: Path) -> None:
+    pid = started(tmp_path)
+    child = psutil.Process(pid).children()[0]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not process.runs(pid, tmp_path, "one")
+    assert process.end(tmp_path, ["one"], signal.SIGKILL) == 1
+    assert not child.is_running()
+
+
+def test_nobody_else_is_ended(tmp_path: Path) -> None:
+    one, other = started(tmp_path), started(tmp_path, "other")
+    try:
+        assert not process.runs(one, tmp_path, "other")
+        assert not process.runs(one, tmp_path / "elsewhere", "one")
+        assert not process.runs(os.getpid(), tmp_path, "one")
+        assert process.end(tmp_path / "elsewhere", ["one", "other"]) == 0
+        process.end(tmp_path, ["one"])
+        assert process.runs(other, tmp_path, "other")
+    finally:
+        process.end(tmp_path, ["one", "other"], signal.SIGKILL)
+
+
+def test_output_is_appended_to_the_log(tmp_path: Path) -> None:
+    for _ in range(2):
+        started(tmp_path)
+        process.end(tmp_path, ["one"], signal.SIGKILL)
+    assert (tmp_path / "log").read_text() == "here\nhere\n"
