@@ -17,9 +17,19 @@ GRANT SELECT, INSERT ON driftline.ingest_accounts TO driftline_writer;
 GRANT SELECT ON driftline.silences TO driftline_writer;
 GRANT SELECT ON driftline.schema_migrations TO driftline_writer;
 GRANT SELECT ON driftline.change_events TO driftline_writer;
+GRANT SELECT ON driftline.event_labels TO driftline_writer;
+GRANT SELECT ON driftline.budget_shares TO driftline_writer;
 
 -- analysts and dashboards: read everything, within limits that a query may tighten
 GRANT SELECT ON driftline.* TO driftline_reader;
 CREATE SETTINGS PROFILE IF NOT EXISTS driftline_reader SETTINGS
     readonly = 2, max_execution_time = 60, max_memory_usage = 8000000000, max_result_rows = 10000000
     TO driftline_reader;
+CREATE QUOTA IF NOT EXISTS driftline_reader KEYED BY user_name
+    FOR INTERVAL 1 minute MAX queries = 600, FOR INTERVAL 1 hour MAX execution_time = 1800
+    TO driftline_reader;
+
+-- people who say of events what they were (`driftline label`): reading, and that one table
+CREATE ROLE IF NOT EXISTS driftline_labeller;
+GRANT SELECT ON driftline.* TO driftline_labeller;
+GRANT INSERT ON driftline.event_labels TO driftline_labeller;

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,16 +9,16 @@ from operators.clickhouse import Store, StoreError
 from operators.migrations import load, migrate
 from schemas import rows, tables
 from schemas.rows import read_events
+from tests.operators.engine import WAYS, engine
 from tests.outputs import event
 
 ALL = load()
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("engine")
-    with Store.open(f"chdb:{path}"):
-        yield path
+@pytest.fixture(scope="module", params=WAYS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with engine(request.param, tmp_path_factory.mktemp("engine")) as at:
+        yield at
 
 
 def columns(store: Store) -> list[dict[str, str]]:
@@ -35,13 +34,13 @@ def test_numbers_rise_without_gaps() -> None:
     assert [migration.version for migration in ALL] == list(range(1, len(ALL) + 1))
 
 
-def test_every_earlier_version_ends_up_as_a_fresh_one_and_keeps_its_rows(folder: Path) -> None:
-    with Store.open(f"chdb:{folder}", "fresh") as store:
+def test_every_earlier_version_ends_up_as_a_fresh_one_and_keeps_its_rows(url: str) -> None:
+    with Store.open(url, "fresh") as store:
         assert store.migrate() == [migration.name for migration in ALL]
         assert store.migrate() == []
         expected = columns(store)
     for version in range(len(ALL)):
-        with Store.open(f"chdb:{folder}", f"from_{version}") as store:
+        with Store.open(url, f"from_{version}") as store:
             migrate(store, ALL[:version])
             if version >= 2:
                 store.insert("anomaly_events", rows.events_table([event(1)]), token="kept")
@@ -51,32 +50,32 @@ def test_every_earlier_version_ends_up_as_a_fresh_one_and_keeps_its_rows(folder:
             assert kept == ([event(1)] if version >= 2 else [])
 
 
-def test_a_changed_migration_is_refused(folder: Path) -> None:
-    with Store.open(f"chdb:{folder}", "changed") as store:
+def test_a_changed_migration_is_refused(url: str) -> None:
+    with Store.open(url, "changed") as store:
         store.migrate()
         changed = [*ALL[:-1], replace(ALL[-1], sql=ALL[-1].sql + "\nSELECT 1;")]
         with pytest.raises(StoreError, match=f"migration {ALL[-1].name} was changed"):
             migrate(store, changed)
 
 
-def test_a_newer_database_is_refused(folder: Path) -> None:
-    with Store.open(f"chdb:{folder}", "newer") as store:
+def test_a_newer_database_is_refused(url: str) -> None:
+    with Store.open(url, "newer") as store:
         store.migrate()
         with pytest.raises(StoreError, match=f"has migration {ALL[-1].name}.*newer"):
             migrate(store, ALL[:-1])
 
 
-def test_one_that_broke_off_is_run_again(folder: Path) -> None:
-    with Store.open(f"chdb:{folder}", "broken") as store:
+def test_one_that_broke_off_is_run_again(url: str) -> None:
+    with Store.open(url, "broken") as store:
         migrate(store, ALL[:1])
         store.command(ALL[1].statements("broken")[0])  # the crash came before the second statement
         assert store.migrate() == [migration.name for migration in ALL[1:]]
 
 
-def test_what_needs_a_newer_server_waits(folder: Path) -> None:
-    with Store.open(f"chdb:{folder}", "older") as store:
-        future = [replace(m, sql="-- requires: 99.1\n" + m.sql) if m.version == 6 else m for m in ALL]
-        assert ALL[5].name not in migrate(store, future)
+def test_what_needs_a_newer_server_waits(url: str) -> None:
+    with Store.open(url, "older") as store:
+        future = [replace(m, sql="-- requires: 99.1\n" + m.sql) if m is ALL[6] else m for m in ALL]
+        assert ALL[6].name not in migrate(store, future)
         assert migrate(store, future) == []
 
 
@@ -92,10 +91,8 @@ def test_what_needs_a_newer_server_waits(folder: Path) -> None:
         ("ingest_accounts", tables.ACCOUNTS),
     ],
 )
-def test_arrow_schemas_name_every_column_but_the_servers_own(
-    folder: Path, table: str, schema: object
-) -> None:
-    with Store.open(f"chdb:{folder}", "schemas") as store:
+def test_arrow_schemas_name_every_column_but_the_servers_own(url: str, table: str, schema: object) -> None:
+    with Store.open(url, "schemas") as store:
         store.migrate()
         own = [
             c

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,7 @@ from schemas import rows, tables
 from schemas.outputs import AnomalyEvent, AnomalyWindow, Incident
 from schemas.records import ChangeRecord
 from schemas.rows import Count
-from tests.operators.engine import fresh
+from tests.operators.engine import WAYS, engine, fresh
 from tests.outputs import T0, changes, event, events, incidents, windows
 
 real_engine = settings(
@@ -27,16 +26,15 @@ real_engine = settings(
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("engine")
-    with Store.open(f"chdb:{path}"):
-        yield path
+@pytest.fixture(scope="module", params=WAYS)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with engine(request.param, tmp_path_factory.mktemp("engine")) as at:
+        yield at
 
 
 @pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with fresh(folder) as opened:
+def store(url: str) -> Iterator[Store]:
+    with fresh(url) as opened:
         yield opened
 
 

@@ -24,6 +24,7 @@ from tests.outputs import T0, event
 
 BATCHES = 40
 A_BATCH = 50
+KILLS = 3
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def test_killed_amid_a_stream_of_inserts_every_row_is_in_once(server: Server, se
     done = threading.Event()
 
     def kill() -> None:
-        while not done.wait(chance.uniform(0.05, 0.6)):
+        for _ in range(KILLS):
+            if done.wait(chance.uniform(0.05, 0.6)):
+                return
             server.kill()
             server.start()
 
