@@ -1,4 +1,4 @@
-"""What ``faust -A pipelines.faust_app worker`` runs: the app of the config that ``DRIFTLINE_CONFIG`` names."""
+"""What ``faust -A pipelines.faust_app worker`` runs: the app of the config in ``DRIFTLINE_CONFIG``."""
 
 import os
 import sys

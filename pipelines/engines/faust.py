@@ -1,8 +1,8 @@
 """The Faust engine: workers of one group that share Kafka's partitions and the shards.
 
 ``driftline run --engine faust`` runs one worker until the input's end or a stop; ``faust -A
-pipelines.faust_app worker`` runs it as Faust's command does. Faust gives the worker's life, its web server and
-its command line; the two stages are services of it that take batches (`operators.adapters.faust`).
+pipelines.faust_app worker`` runs it as Faust's command does. Faust gives the worker's life, its web server
+and its command line; the two stages are services of it that take batches (`operators.adapters.faust`).
 """
 # mypy: disallow-subclassing-any=False
 
@@ -24,7 +24,7 @@ from operators.adapters.kafka.aio import settings as words
 from operators.adapters.source import SourceError
 from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
-from pipelines.config import Config, ConfigError, kafka_servers
+from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, kafka_options
 from pipelines.engines.outputs import Outputs, open_store
@@ -52,14 +52,10 @@ class Worker(Service):
 
     def __init__(self, config: Config, *, until_end: bool = False, **service: Any) -> None:
         super().__init__(**service)
-        if kafka_servers(config.input or "") is None:
-            raise ConfigError(
-                f"input: engine faust reads Kafka, not {config.input or 'nothing'}: give --input "
-                "kafka://HOST:PORT, or take --engine beam or local for a folder"
-            )
         self.config = config
         self.options = kafka_options(config, config.input or "")
         self._until_end = until_end
+        self._begun = False
 
     async def on_start(self) -> None:
         """Make what the stages need, and start them."""
@@ -81,11 +77,14 @@ class Worker(Service):
             self.store, self.outputs, self.config.correlate_s, here=lambda: 0 in self.detecting.shards
         )
         self.correlator.__enter__()
+        self._begun = True
         await self.add_runtime_dependency(self.detecting)
         await self.add_runtime_dependency(self.reading)
 
     async def on_shutdown(self) -> None:
         """Let go of sinks and store; the stages have settled."""
+        if not self._begun:
+            return
         await asyncio.to_thread(self.correlator.__exit__, None, None, None)
         await asyncio.to_thread(self.outputs.close)
         self.store.close()

@@ -1,9 +1,9 @@
 """The second stage: messages of a shard to emissions, delivered, and only then left behind.
 
-A shard's messages are a log of its own: a replay gives the same emissions in the same order. Each is delivered
-by itself, for its inserts to carry the same tokens again, and the mark behind the last one is written at once.
-After a kill the shard is restored from its last whole state and driven through the messages since; it hands
-out again only what follows the mark.
+A shard's messages are a log of its own: a replay gives the same emissions in the same order. Each is handed
+to the sinks by itself, so that its inserts carry the same tokens again, and the mark behind the last is
+written at once. After a kill the shard is restored from its last whole state and driven through the messages
+since; it hands out again only what follows the mark.
 """
 
 import asyncio
