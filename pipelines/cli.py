@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines import cli_data, cli_stack
+from pipelines import cli_data, cli_dlq, cli_stack
 from pipelines.errors import UsageError
 
 app = typer.Typer(
@@ -230,6 +230,7 @@ def doctor(
 cli_data.register(app)
 app.add_typer(topics, name="topics")
 app.add_typer(cli_stack.app, name="stack")
+app.add_typer(cli_dlq.app, name="dlq")
 
 
 #: Errors whose message is all there is to say.

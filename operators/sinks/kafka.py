@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from operators.adapters.kafka.client import OutRecord, connect_producer
+from operators.adapters.kafka.client import KafkaProducer, OutRecord, connect_producer
 from operators.adapters.kafka.options import KafkaOptions
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
@@ -37,10 +37,11 @@ class KafkaSink:
         pipeline: str = "driftline",
         timeout_s: float = 60.0,
     ):
-        self._servers = options.servers
+        self._options = structs.replace(options, timeout_s=timeout_s)
+        self._client = client
         self._pipeline = pipeline
         self._pending: list[OutRecord] = []
-        self._producer = connect_producer(client, structs.replace(options, timeout_s=timeout_s))
+        self._producer: KafkaProducer | None = connect_producer(client, self._options)
 
     def write(self, emission: Emission) -> None:
         """Take one emission's events."""
@@ -59,12 +60,18 @@ class KafkaSink:
 
     def flush(self) -> None:
         """Send what was gathered and wait until the brokers have it; raises `SinkError`, keeping the rest."""
-        sent, failed = self._pending, self._producer.deliver(self._pending) if self._pending else {}
+        if not self._pending:
+            return
+        if self._producer is None:
+            self._producer = connect_producer(self._client, self._options)
+        sent, failed = self._pending, self._producer.deliver(self._pending)
         self._pending = _kept(sent, failed)
         if failed:
+            # with idempotence, some libraries send nothing more after a record that the broker refused
+            self._disconnect()
             # those whose answer was lost may arrive twice: at least once, and the id tells
             raise SinkError(
-                f"kafka://{self._servers}: {len(failed)} of {len(sent)} records not taken: "
+                f"kafka://{self._options.servers}: {len(failed)} of {len(sent)} records not taken: "
                 f"{failed[min(failed)]}"
             )
 
@@ -73,7 +80,12 @@ class KafkaSink:
         try:
             self.flush()
         finally:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._producer is not None:
             self._producer.close()
+            self._producer = None
 
     def _add(self, topic: str, output: AnomalyEvent | Incident) -> None:
         self._pending.append(OutRecord(topic, *cloudevent_kafka(output, self._pipeline)))

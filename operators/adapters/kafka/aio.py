@@ -51,9 +51,19 @@ class _Loop:
         return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), self._loop).result()
 
     def close(self) -> None:
+        self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    """End what a client that had to be given up left behind."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=1)
 
 
 async def _started(make: Any, timeout_s: float) -> Any:
@@ -260,23 +270,27 @@ class Producer:
         return self._loop.run(self._deliver(records))
 
     async def _deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
+        # the library itself never gives up on what it sends with idempotence
+        until = time.monotonic() + self._options.timeout_s
         failed: dict[int, str] = {}
         sent: dict[int, asyncio.Future[Any]] = {}
         for index, record in enumerate(records):
+            one = self._producer.send(record.topic, record.value, key=record.key, headers=record.headers)
             try:
-                sent[index] = await self._producer.send(
-                    record.topic, record.value, key=record.key, headers=record.headers
-                )
-            except (KafkaTimeoutError, KafkaConnectionError) as problem:
+                sent[index] = await asyncio.wait_for(one, max(0.0, until - time.monotonic()))
+            except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as problem:
                 # nobody answers: each of the others would wait as long
                 failed |= dict.fromkeys(range(index, len(records)), _reason(problem))
                 break
             except KafkaError as problem:
                 failed[index] = _reason(problem)
-        answers = await asyncio.gather(*sent.values(), return_exceptions=True)
-        for index, answer in zip(sent, answers, strict=True):
-            if isinstance(answer, BaseException):
-                failed[index] = _reason(answer)
+        if sent:
+            await asyncio.wait(sent.values(), timeout=max(0.0, until - time.monotonic()))
+        for index, answer in sent.items():
+            if not answer.done():
+                failed[index] = "no answer in time"
+            elif (cause := answer.exception()) is not None:
+                failed[index] = _reason(cause)
         return failed
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class KafkaProducer(Protocol):
 
         Returns:
             Index → why, of the records they have not taken. Those may have arrived all the same, where only
-            the answer was lost.
+            the answer was lost. A producer that failed at one may fail at all that follows: use another.
 
         Raises:
             SinkError: nothing could be sent at all.

@@ -1,6 +1,6 @@
 """confluent-kafka (librdkafka) behind the client seam: the fastest, for reading and for sending."""
 
-import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,9 +15,7 @@ from operators.intake import SourceRecord
 from operators.store_errors import SinkError
 
 T = TypeVar("T")
-_log = logging.getLogger("confluent_kafka")
-_log.addHandler(logging.NullHandler())  # the library writes to the error stream otherwise
-_log.propagate = False
+_AGAIN_S = 0.1
 _NO_BROKER_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 
@@ -34,6 +32,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "sasl.password": options.password,
         "socket.timeout.ms": max(1000, int(options.timeout_s * 1000)),
         "reconnect.backoff.max.ms": 2000,
+        "log_level": 0,  # what is wrong is told where it is met, not by a line a try
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -76,8 +75,7 @@ class Client:
                     "enable.partition.eof": True,
                     "fetch.queue.backoff.ms": 50,
                     "error_cb": self._complaints,
-                },
-                logger=_log,
+                }
             )
         except KafkaException as problem:
             raise SourceError(f"kafka {options.servers}: {self._complaints.with_last(problem)}") from None
@@ -191,10 +189,15 @@ class Client:
         self._consumer.close()
 
     def _ask(self, what: str, question: Callable[[], T]) -> T:
-        try:
-            return question()
-        except KafkaException as problem:
-            raise self._refused(what, problem) from None
+        until = time.monotonic() + self._options.timeout_s
+        while True:
+            try:
+                return question()
+            except KafkaException as problem:
+                # as while a broker that has just started does not know its groups yet
+                if not problem.args[0].retriable() or time.monotonic() > until:
+                    raise self._refused(what, problem) from None
+                time.sleep(_AGAIN_S)
 
     def _refused(self, what: str, problem: object) -> SourceError:
         reason = self._complaints.with_last(problem)
@@ -236,8 +239,7 @@ class Producer:
                     "message.max.bytes": MAX_RECORD_BYTES,
                     "delivery.timeout.ms": int(options.timeout_s * 1000),
                     "error_cb": self._complaints,
-                },
-                logger=_log,
+                }
             )
         except KafkaException as problem:
             raise SinkError(f"kafka://{options.servers}: {self._complaints.with_last(problem)}") from None

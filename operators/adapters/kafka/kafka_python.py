@@ -31,6 +31,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "sasl_plain_username": options.username,
         "sasl_plain_password": options.password,
         "api_version": options.api_version,
+        "reconnect_backoff_max_ms": 2000,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -1,0 +1,76 @@
+"""What tests ask of the real broker beside driftline's own clients."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from confluent_kafka import Producer
+from kafka import KafkaAdminClient
+
+Headers = list[tuple[str, bytes]]
+
+
+def make_topic(
+    servers: str, name: str = "", partitions: int = 1, config: Mapping[str, str] | None = None
+) -> str:
+    """A topic of a name that nobody else has; with a name given, of just that."""
+    topic = name or f"topic-{uuid.uuid4().hex[:12]}"
+    with_admin(
+        servers,
+        lambda admin: admin.create_topics(
+            {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(config or {})}}
+        ),
+    )
+    return topic
+
+
+def with_admin(servers: str, ask: Callable[[KafkaAdminClient], Any]) -> Any:
+    """What the admin client answers."""
+    admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
+    try:
+        return ask(admin)
+    finally:
+        admin.close()
+
+
+def send(
+    servers: str,
+    topic: str,
+    values: Iterable[bytes],
+    partition: int = 0,
+    key: bytes | None = None,
+    headers: Headers | None = None,
+    time_ms: int = 1_767_571_200_000,
+) -> None:
+    """Records into one partition."""
+    producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 17 << 20, "linger.ms": 5})
+    for value in values:
+        while True:
+            try:
+                producer.produce(topic, value, key, partition, timestamp=time_ms, headers=headers or [])
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(30) == 0
+
+
+def transact(servers: str, topic: str, values: Iterable[bytes], *, commit: bool) -> None:
+    """Records of one transaction, which ends in a control record that no reader is shown."""
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(topic, value, partition=0)
+    assert producer.flush(30) == 0
+    (producer.commit_transaction if commit else producer.abort_transaction)(30)
+
+
+def until(done: Callable[[], Any], what: str, within_s: float = 30.0) -> Any:
+    """Wait for something to come true."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if found := done():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {within_s:.0f} s")
