@@ -6,7 +6,8 @@ whatever became of its parent; a process id that was given to another program me
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,10 +82,9 @@ def end(folder: Path, names: Iterable[str], kind: int = signal.SIGTERM, *, wait:
     ours = [one for one in psutil.process_iter() if _carries(one) in marks]
     for one in ours:
         _signal(one, kind)
-    _, alive = psutil.wait_procs(ours, timeout=wait)
-    for one in alive:
+    for one in _left(ours, wait):
         _signal(one, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=wait)
+    _left(ours, wait)
     return len(ours)
 
 
@@ -110,6 +110,25 @@ def _carries(process: psutil.Process) -> str | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else mark
     except (psutil.Error, OSError):  # ended meanwhile, or another user's
         return None
+
+
+def _left(processes: Sequence[psutil.Process], patience: float) -> Sequence[psutil.Process]:
+    """Those that are there yet, once none is or patience is at its end."""
+    until = time.monotonic() + patience
+    while processes := [one for one in processes if not _gone(one)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    return processes
+
+
+def _gone(process: psutil.Process) -> bool:
+    try:
+        process.wait(timeout=0)  # of our own children this is the last to be heard
+    except psutil.TimeoutExpired:
+        # an orphan is buried by init, in its own time
+        return _carries(process) is None
+    return True
 
 
 def _signal(process: psutil.Process, kind: int) -> None:
