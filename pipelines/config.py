@@ -107,7 +107,7 @@ def resolve(path: Path | None = None, **flags: Any) -> Config:
 
 
 def check_runnable(config: Config) -> None:
-    """Refuse what no engine could start with: no input, or an embedded store with several processes."""
+    """Refuse what cannot be started: no input; a folder or an embedded store where several processes run."""
     if not config.input:
         raise ConfigError(
             "no input: give --input DIR or --input kafka://HOST:PORT, or `input:` in the config file"
@@ -115,12 +115,19 @@ def check_runnable(config: Config) -> None:
     if not config.input.startswith(KAFKA_PREFIX) and not Path(config.input).is_dir():
         raise ConfigError(f"input: {config.input} is no folder; it holds one folder per topic")
     several = config.engine == "faust" or (config.engine == "beam" and config.runner != "fnapi")
+    name = config.engine if config.engine == "faust" else config.runner
     if several and config.clickhouse.startswith("chdb:"):
-        name = config.engine if config.engine == "faust" else config.runner
         raise ConfigError(
             f"clickhouse: {config.clickhouse} serves one process at a time and {name} runs several; "
             "give http://HOST:PORT/DB"
         )
+    for field in ("input", "output"):
+        address = getattr(config, field)
+        if several and address and not address.startswith(KAFKA_PREFIX):
+            raise ConfigError(
+                f"{field}: {address} is a folder, which the workers of {name} do not share; "
+                "give kafka://HOST:PORT"
+            )
 
 
 def kafka_servers(address: str) -> str | None:

@@ -126,8 +126,7 @@ class _Watched:
     def until_it_ends(self) -> tuple[Ending, str]:
         """How it ended, and the savepoint it was stopped with."""
         if self._flink is None:
-            self._submitted.wait_until_finish()
-            return "done", ""
+            return self._elsewhere(), ""
         self._appear(self._flink)
         while not self._job.stop.wait(LOOK_EVERY_S):
             try:
@@ -143,6 +142,17 @@ class _Watched:
             except StoreError as problem:
                 log.warning("%s", problem)
         return "stopped", self._stop(self._flink)
+
+    def _elsewhere(self) -> Ending:
+        """As Beam tells it: Dataflow ends a job by itself once its input is read."""
+        while not self._job.stop.wait(LOOK_EVERY_S):
+            state = self._submitted.state
+            if state == PipelineState.FAILED:
+                raise EngineError(f"job {self._name} failed; see its log on {self._job.config.runner}")
+            if PipelineState.is_terminal(state):
+                return "done" if state == PipelineState.DONE else "stopped"
+        self._submitted.cancel()
+        return "stopped"
 
     def _appear(self, flink: Flink) -> None:
         until = time.monotonic() + APPEARS_S

@@ -6,11 +6,13 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.runners.runner import PipelineState
 
 from operators.clickhouse import Store, StoreError
 from pipelines.config import resolve
-from pipelines.engines.beam import build, options
+from pipelines.engines.beam import build, options, run
 from pipelines.engines.job import Job
+from pipelines.errors import UsageError
 from pipelines.run import start
 from tests.operators.adapters.memory import START_MS, request
 
@@ -67,3 +69,45 @@ def test_the_pipeline_is_the_same_for_every_runner(small: Path) -> None:
         for step in pipeline.to_runner_api(return_context=True) and pipeline._current_transform().parts
     }
     assert {"Read", "TakeApart", "Shard", "Write", "WriteDeadLetters"} <= stages
+
+
+def test_the_pipeline_passes_the_checks_of_dataflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apache_beam.runners.portability.stager.Stager.create_job_resources", lambda *_, **__: [])
+    given = (
+        "--project=project",
+        "--region=europe-west1",
+        "--temp_location=gs://bucket/tmp",
+        "--sdk_location=container",
+        "--sdk_container_image=registry.example/driftline:1",
+        "--no_auth",
+        "--dry_run=True",
+    )
+    config = resolve(
+        input="kafka://127.0.0.1:9092",
+        clickhouse="http://127.0.0.1:8123/driftline",
+        engine="beam",
+        runner="dataflow",
+        engine_options=given,
+    )
+    pipeline = beam.Pipeline(options=options(config))
+    build(pipeline, config, "job", until_end=False)
+    assert pipeline.run().state == PipelineState.DONE
+
+
+@pytest.mark.parametrize("field", ["input", "output"])
+def test_a_cluster_reads_and_writes_no_folder(field: str, small: Path) -> None:
+    places = {"input": "kafka://127.0.0.1:9092", "output": "kafka://127.0.0.1:9092"} | {field: str(small)}
+    config = resolve(**places, clickhouse="http://127.0.0.1:8123/driftline", engine="beam", runner="flink")
+    with pytest.raises(UsageError, match=f"{field}: .* is a folder, which the workers of flink do not share"):
+        start(Job(config))
+
+
+def test_flink_is_asked_for_by_its_address() -> None:
+    config = resolve(
+        input="kafka://127.0.0.1:9092",
+        clickhouse="http://127.0.0.1:8123/driftline",
+        engine="beam",
+        runner="flink",
+    )
+    with pytest.raises(UsageError, match=r"give --flink_master=HOST:PORT after --"):
+        run(Job(config))
