@@ -10,9 +10,10 @@ import pytest
 from operators.clickhouse import Store, StoreAway, StoreError
 from tests.clickhouse_server import Server
 
-x509 = pytest.importorskip("cryptography.x509")
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+pytest.importorskip("cryptography")
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -42,8 +43,8 @@ class Authority:
         return certificate, secret
 
     def _sign(
-        self, name: "x509.Name", key: ec.EllipticCurvePublicKey, extension: object
-    ) -> "x509.Certificate":
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType
+    ) -> x509.Certificate:
         builder = x509.CertificateBuilder().subject_name(name).issuer_name(self._name).public_key(key)
         builder = builder.serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(NOW - datetime.timedelta(hours=1))
