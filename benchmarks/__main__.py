@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, bool] = {
     "decode": True,
     "fold": True,
     "state": True,
+    "engines": False,
     "pipeline": True,
     "embedding.speed": True,
     "embedding.power": False,
