@@ -6,6 +6,7 @@ One TaskManager has one pool: it numbers its workers from one, and a pool knows 
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
     def prepare() -> None:
         _prepare(home, ports)
 
+    def prepare_tasks() -> None:
+        # the working state of one that was killed; checkpoints are elsewhere
+        shutil.rmtree(home / "tmp" / f"tm_{_TASK_MANAGER}", ignore_errors=True)
+        prepare()
+
     return [
         Process(
             name="jobmanager",
@@ -75,12 +81,12 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
             command=_java(640, f"{entry}.taskexecutor.TaskManagerRunner", *configured, direct=320),
             address=address(ports.flink_tasks),
             healthy=lambda: listens(ports.flink_tasks) and _registered(ports.flink_rest),
-            prepare=prepare,
+            prepare=prepare_tasks,
         ),
         Process(
             name="job-server",
             part="flink",
-            command=_java(512, "org.apache.beam.runners.flink.FlinkJobServerDriver", *submits),
+            command=_java(512, _job_server(), *submits),
             address=address(ports.job_server),
             healthy=lambda: listens(ports.job_server),
             prepare=prepare,
@@ -95,6 +101,12 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
             environment={"OMP_NUM_THREADS": "1"},
         ),
     ]
+
+
+def _job_server() -> str:
+    # a source file needs a JDK; with a mere JRE a submission takes its time
+    source = str(Path(__file__).parent / "JobServer.java")
+    return source if shutil.which("javac") else "org.apache.beam.runners.flink.FlinkJobServerDriver"
 
 
 def _java(heap: int, main: str, *arguments: str, direct: int | None = None) -> list[str]:
