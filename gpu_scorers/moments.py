@@ -67,6 +67,11 @@ def fit(mean: Tensor, n: Tensor, within: Tensor | None = None) -> Model:
     return {"centre": centre, **{name: value[:, None] for name, value in scalars.items()}}
 
 
+def overall(mean: Tensor, n: Tensor) -> Tensor:
+    """Mean over all vectors, [series, width], of bucket means [series, buckets, width]."""
+    return (mean * (n / n.sum(1, keepdim=True))[..., None]).sum(1)
+
+
 def follow(model: Model, mean: Tensor, n: Tensor) -> Model:
     """The same scatter about another centre: means [series, width] of ``n`` vectors [series]."""
     return {**model, "centre": mean, "total": n[:, None]}

@@ -98,10 +98,17 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
     alone = 1 - p @ (spec.expected.numpy()[:, layout.blocks["rff"]] ** 2).sum(1)
     if spec.given is not None:
         within_fourier, within_shares, alone = spec.given.left.tolist()
-    statistic, p_shares = quadratic(surprise * weight, within_shares)
+    foretold = block("rff", mean[:, : layout.dense] - asked)
+    centre = (
+        foretold[-2] if recent is not None else (foretold[:some] * n[:some, None]).sum(0) / n[:some].sum()
+    )
+    _, _, model = moments(block("rff", adjusted), None)
+    beyond = ((foretold[-1] - centre) ** 2).sum() * n[-1] - 2 * moments(foretold, None)[2]["trace"]
+    strayed = 1 + 0.1 * max(beyond, 0.0) / model["trace"]
+    statistic, p_shares = quadratic(surprise * weight, within_shares, strayed)
     _, _, model = moments(block("rff", adjusted), None)
     clumped = min(max(1 - max(alone, 0.0) / model["trace"], 0.0), 1.0)
-    unusual = 1 + (max(statistic, 1.0) - 1) * clumped
+    unusual = strayed + (max(statistic, 1.0) - 1) * clumped
     _, _, model = moments(surprise * weight, within_shares)
     clump = model["trace"] / within_shares
     whitened = block("lin", adjusted) @ spec.whitening.numpy()
@@ -109,7 +116,7 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
         "mmd_adj": quadratic(block("rff", adjusted), unusual=unusual)[1],
         "white_adj": quadratic(whitened, unusual=unusual)[1],
         "maxdir_adj": direction(whitened),
-        "mmd": quadratic(fourier, within_fourier)[1],
+        "mmd": quadratic(fourier, within_fourier, strayed)[1],
         "clus": p_shares,
         "maxclus": counts("clu", usual, clump),
         "quad": quadratic(block("quad", adjusted), unusual=unusual)[1],

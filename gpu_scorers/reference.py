@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gpu_scorers.layout import Layout
 from gpu_scorers.scores import SCORERS
-from gpu_scorers.scores.mean import MMD_ADJ
+from gpu_scorers.scores.mean import MMD_ADJ, strayed
 from gpu_scorers.scores.mix import CLUS, effective_share
 from gpu_scorers.spec import Spec
 from gpu_scorers.view import view
@@ -74,9 +74,13 @@ class Reference:
             late = view(self.spec, recent)
             models = {scorer.name: scorer.follow(models[scorer.name], late) for scorer in SCORERS}
         # what scatters from vector to vector does not grow with the mix: only what comes in runs does
-        beyond = CLUS.test(models[CLUS.name], seen, torch.ones_like(seen.n)).observed.clamp_min(1.0) - 1
-        unusual = 1 + beyond * models[MMD_ADJ.name]["clumped"].squeeze(-1)
-        tested = [scorer.test(models[scorer.name], seen, unusual) for scorer in SCORERS]
+        asked = strayed(models[MMD_ADJ.name], seen)
+        beyond = CLUS.test(models[CLUS.name], seen, asked).observed.clamp_min(1.0) - 1
+        unusual = asked + beyond * models[MMD_ADJ.name]["clumped"].squeeze(-1)
+        tested = [
+            scorer.test(models[scorer.name], seen, asked if scorer.family == "mix" else unusual)
+            for scorer in SCORERS
+        ]
         columns = ([t.p for t in tested], [t.observed for t in tested], [t.expected for t in tested])
         return Scores(*(torch.stack(column, 1) for column in columns))
 

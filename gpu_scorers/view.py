@@ -25,6 +25,7 @@ class View:
             most of it without any state of its own.
         asked: f64 [..., dense], the mean less what the prompts predict; without prompts the mean itself.
         share: f64 [..., clusters].
+        foretold: f64 [..., dense], what the prompts predict; without prompts 0.
         usual: f64 [..., clusters], the shares that the prompts predict; without prompts 0.
         counts: f64 [..., far + clusters + bins], counts of the far, cluster and repeat blocks side by side.
     """
@@ -35,6 +36,7 @@ class View:
     adjusted: Tensor
     asked: Tensor
     share: Tensor
+    foretold: Tensor
     usual: Tensor
     counts: Tensor
     _known: dict[Callable[["View"], Any], Any] = field(default_factory=dict, repr=False)
@@ -46,7 +48,7 @@ class View:
         found: T = self._known[of]
         return found
 
-    def block(self, name: str, of: Literal["mean", "asked", "adjusted"]) -> Tensor:
+    def block(self, name: str, of: Literal["mean", "asked", "adjusted", "foretold"]) -> Tensor:
         """One block of a mean, [..., its width]."""
         mean: Tensor = getattr(self, of)
         return mean[..., self.spec.layout.blocks[name]]
@@ -82,6 +84,7 @@ def view(spec: Spec, sketches: Tensor) -> View:
         adjusted=asked - (share - usual) @ rows,
         asked=asked,
         share=share,
+        foretold=dense - asked,
         usual=usual,
         counts=worth[..., layout.blocks["far"].start : layout.width],
     )

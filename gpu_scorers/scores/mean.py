@@ -10,6 +10,11 @@ from gpu_scorers.scores.scorer import Model, Scorer, Tested
 from gpu_scorers.tails import f_tail
 from gpu_scorers.view import View
 
+#: Square of the share of a predicted move that a prediction may be off by.
+_MISFIT = 0.1
+#: Moves of so many times the usual variance are usual.
+_USUAL = 2.0
+
 
 def _whitened(view: View) -> Tensor:
     return view.block("lin", "adjusted") @ view.spec.whitening
@@ -19,11 +24,28 @@ def _kernel_model(view: View) -> Model:
     model = moments.fit(view.block("rff", "adjusted"), view.n)
     # of a feature row of length 1 what its centroid does not explain is what single vectors scatter
     explained = view.spec.expected[:, view.spec.layout.blocks["rff"]].square().sum(-1)
-    share = (view.share * view.n[..., None]).sum(1) / view.n.sum(1)[:, None]
+    share = moments.overall(view.share, view.n)
     alone = (1 - share @ explained).clamp_min(0)[:, None]
     if view.spec.given is not None:
         alone = view.spec.given.left[2].expand_as(alone)
-    return {**model, "clumped": (1 - alone / model["trace"]).clamp(0, 1)}
+    foretold = moments.fit(view.block("rff", "foretold"), view.n)
+    return {
+        **model,
+        "clumped": (1 - alone / model["trace"]).clamp(0, 1),
+        "foretold": foretold["centre"],
+        "roams": foretold["trace"],
+    }
+
+
+def strayed(model: Model, view: View) -> Tensor:
+    """f64 [series], at least 1: how much more a mean may be off because the prompts moved.
+
+    No prediction is believed to better than a share of the move that it predicts; what moves from bucket to
+    bucket is in the scatter between them.
+    """
+    moved = (view.block("rff", "foretold") - model["foretold"]).square().sum(-1) * view.n
+    beyond = (moved - _USUAL * model["roams"].squeeze(-1)).clamp_min(0)
+    return 1 + _MISFIT * beyond / model["trace"].squeeze(-1)
 
 
 def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
@@ -53,7 +75,8 @@ def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
 
 
 def _kernel_follow(model: Model, view: View) -> Model:
-    return moments.follow(model, view.block("rff", "adjusted"), view.n)
+    followed = moments.follow(model, view.block("rff", "adjusted"), view.n)
+    return {**followed, "foretold": view.block("rff", "foretold")}
 
 
 def _whitened_follow(model: Model, view: View) -> Model:

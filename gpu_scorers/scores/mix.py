@@ -9,20 +9,15 @@ from gpu_scorers.tails import f_tail
 from gpu_scorers.view import View
 
 
-def _overall(view: View, block: Tensor) -> Tensor:
-    """The block's mean over all reference vectors, [series, width]."""
-    return (block * view.n[..., None]).sum(1) / view.n.sum(1)[:, None]
-
-
 def _kernel_model(view: View) -> Model:
     mean = view.block("rff", "asked")
     # a feature row has length 1, so the variance of single vectors is known without having been kept
-    within = 1 - _overall(view, mean).square().sum(-1)
+    within = 1 - moments.overall(mean, view.n).square().sum(-1)
     return moments.fit(mean, view.n, _left(view, within, 0))
 
 
 def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.block("rff", "asked"), view.n, torch.ones_like(view.n))
+    f, df1, df2 = moments.pseudo_f(model, view.block("rff", "asked"), view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
@@ -40,14 +35,14 @@ def _left(view: View, within: Tensor, place: int) -> Tensor:
 
 def _shares_model(view: View) -> Model:
     weight = view.spec.weight
-    share = _overall(view, view.share)
+    share = moments.overall(view.share, view.n)
     within = (share * (1 - share) * weight.square()).sum(-1)
     return moments.fit((view.share - view.usual) * weight, view.n, _left(view, within, 1))
 
 
 def _shares_test(model: Model, view: View, unusual: Tensor) -> Tested:
     share = (view.share - view.usual) * view.spec.weight
-    f, df1, df2 = moments.pseudo_f(model, share, view.n, torch.ones_like(view.n))
+    f, df1, df2 = moments.pseudo_f(model, share, view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 

@@ -32,8 +32,8 @@ class Scorer:
         version: Raised whenever the same windows could score otherwise.
         family: Scorers that see the same kind of change are combined first.
         model: From the reference, a `View` of [series, buckets], to tensors of [series, width] each.
-        test: From the model, a `View` of [series] windows and how unusual their topic mix is (f64 [series],
-            at least 1) to p-values.
+        test: From the model, a `View` of [series] windows and how unusual what was asked (and, but for the
+            mix itself, their mix) is (f64 [series], at least 1) to p-values.
         follow: The model about where the series has been of late, a `View` of [series].
     """
 

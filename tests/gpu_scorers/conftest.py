@@ -19,3 +19,17 @@ def topics():
         return x.astype(np.float32)
 
     return draw
+
+
+@pytest.fixture
+def answers():
+    """Answers to prompts: each turns what is peculiar about its prompt, and adds something of its own."""
+
+    def draw(random, prompts, *, shift=0.0):
+        turn = np.random.default_rng(6).standard_normal((prompts.shape[1], prompts.shape[1]))
+        own = random.standard_normal(prompts.shape) * 0.1
+        x = prompts @ turn / np.sqrt(prompts.shape[1]) + own
+        x[:, 1] += shift
+        return x.astype(np.float32)
+
+    return draw
