@@ -43,7 +43,7 @@ class Kafka(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     username_file: str | None = None
     password_file: str | None = None
     api_version: tuple[int, int] | None = None
-    max_poll_records: Annotated[int, Meta(ge=1)] = 1000
+    max_poll_records: Annotated[int, Meta(ge=1)] = 10_000
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

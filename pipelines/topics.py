@@ -112,14 +112,16 @@ def _admin(options: KafkaOptions) -> Iterator[Any]:
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
+    from operators.adapters.kafka.heard import heard
     from operators.adapters.kafka.kafka_python import settings
 
     try:
-        admin = KafkaAdminClient(**settings(options))
+        with heard("kafka") as said:
+            admin = KafkaAdminClient(**settings(options))
         try:
             yield admin
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
         reason = f"{type(error).__name__} {error}".strip()
-        raise SinkError(f"kafka://{options.servers}: {reason}") from error
+        raise SinkError(f"kafka://{options.servers}: {reason}{said.why}") from error

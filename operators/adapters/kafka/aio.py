@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
+from operators.adapters.kafka.heard import heard
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -94,10 +95,13 @@ class Client:
             raise SourceError(f"kafka {options.servers}: {_reason(problem)}") from None
         self._loop = _Loop()
         try:
-            self._consumer, self._admin = self._loop.run(self._open(how))
+            with heard("aiokafka") as said:
+                self._consumer, self._admin = self._loop.run(self._open(how))
         except (KafkaError, OSError) as problem:
             self._loop.close()
-            raise SourceError(f"kafka {options.servers} cannot be reached: {_reason(problem)}") from None
+            raise SourceError(
+                f"kafka {options.servers} cannot be reached: {_reason(problem)}{said.why}"
+            ) from None
         except BaseException:
             self._loop.close()
             raise
@@ -242,13 +246,15 @@ class Producer:
         self._options = options
         self._loop = _Loop()
         try:
-            how = settings(options)
-            self._producer = self._loop.run(
-                _started(lambda: self._make(how), min(options.bootstrap_timeout_s, options.timeout_s))
-            )
+            patience_s = min(options.bootstrap_timeout_s, options.timeout_s)
+            with heard("aiokafka") as said:
+                how = settings(options)
+                self._producer = self._loop.run(_started(lambda: self._make(how), patience_s))
         except (KafkaError, OSError) as problem:
             self._loop.close()
-            raise SinkError(f"kafka://{options.servers} cannot be reached: {_reason(problem)}") from None
+            raise SinkError(
+                f"kafka://{options.servers} cannot be reached: {_reason(problem)}{said.why}"
+            ) from None
         except BaseException:
             self._loop.close()
             raise

@@ -74,6 +74,7 @@ class Client:
                     "isolation.level": "read_committed",
                     "enable.partition.eof": True,
                     "fetch.queue.backoff.ms": 50,
+                    "queued.max.messages.kbytes": 16_384,  # bounds a poll of large records, too
                     "error_cb": self._complaints,
                 }
             )
@@ -156,7 +157,7 @@ class Client:
         """A partition's end, behind what no reader is shown; or something wrong."""
         if error.code() == KafkaError._PARTITION_EOF:
             self._positions[place] = max(self._positions[place], offset)
-        elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
+        elif error.code() not in _PASSING:
             raise self._refused("fetch", error)
 
     def position(self, partition: TopicPartition) -> int:
@@ -195,7 +196,7 @@ class Client:
                 return question()
             except KafkaException as problem:
                 # as while a broker that has just started does not know its groups yet
-                if not problem.args[0].retriable() or time.monotonic() > until:
+                if problem.args[0].code() not in _STARTING or time.monotonic() > until:
                     raise self._refused(what, problem) from None
                 time.sleep(_AGAIN_S)
 
@@ -204,17 +205,27 @@ class Client:
         return SourceError(f"kafka {self._options.servers} refuses to {what}: {reason}")
 
 
-#: Errors of a partition that pass: a leader moves, a topic is being made, a broker restarts.
-_PASSING = frozenset(
+#: Errors of a broker that has just started, or of a topic or leader that is new: asked again.
+_STARTING = frozenset(
     {
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._WAIT_COORD,
+        KafkaError._UNKNOWN_PARTITION,
     }
 )
+#: Errors of a partition that pass by themselves while it is polled.
+_PASSING = _STARTING | {
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.REQUEST_TIMED_OUT,
+}
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]] | None) -> tuple[tuple[str, bytes], ...]:

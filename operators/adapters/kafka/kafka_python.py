@@ -9,6 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
+from operators.adapters.kafka.heard import heard
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -48,16 +49,19 @@ class Client:
         self._ask_ms = int(options.timeout_s * 1000)
         self._held: dict[TopicPartition, list[SourceRecord]] = {}
         try:
-            self._consumer = kafka.KafkaConsumer(
-                group_id=options.group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                max_poll_records=_ALL,
-                **settings(options),
-            )
+            with heard("kafka") as said:
+                self._consumer = kafka.KafkaConsumer(
+                    group_id=options.group,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    isolation_level="read_committed",
+                    max_poll_records=_ALL,
+                    **settings(options),
+                )
         except (KafkaError, OSError) as problem:
-            raise SourceError(f"kafka {options.servers} cannot be reached: {_reason(problem)}") from None
+            raise SourceError(
+                f"kafka {options.servers} cannot be reached: {_reason(problem)}{said.why}"
+            ) from None
 
     def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         """The partitions of those topics that exist."""
@@ -171,18 +175,21 @@ class Producer:
         self._timeout_s = options.timeout_s
         wait_ms = int(options.timeout_s * 1000)
         try:
-            self._producer = kafka.KafkaProducer(
-                acks="all",
-                compression_type="gzip",
-                linger_ms=5,
-                max_block_ms=wait_ms,
-                delivery_timeout_ms=wait_ms,
-                request_timeout_ms=min(30_000, max(1, wait_ms - 10)),
-                max_request_size=MAX_RECORD_BYTES,
-                **settings(options),
-            )
+            with heard("kafka") as said:
+                self._producer = kafka.KafkaProducer(
+                    acks="all",
+                    compression_type="gzip",
+                    linger_ms=5,
+                    max_block_ms=wait_ms,
+                    delivery_timeout_ms=wait_ms,
+                    request_timeout_ms=min(30_000, max(1, wait_ms - 10)),
+                    max_request_size=MAX_RECORD_BYTES,
+                    **settings(options),
+                )
         except (KafkaError, OSError) as problem:
-            raise SinkError(f"kafka://{options.servers} cannot be reached: {_reason(problem)}") from None
+            raise SinkError(
+                f"kafka://{options.servers} cannot be reached: {_reason(problem)}{said.why}"
+            ) from None
 
     def deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
         """Send and wait."""

@@ -10,6 +10,7 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
     """Secrets are here already, read from where the config names them, so an instance is never shown.
 
     ``start``: where to read a partition from that the group has committed nothing of.
+    ``max_poll_records``: many small records read together cost a third of what few do.
     ``bootstrap_timeout_s``: how long the broker may take to answer at first; ``timeout_s``: later.
     """
 
@@ -24,7 +25,7 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
     username: str | None = None
     password: str | None = None
     api_version: tuple[int, int] | None = None
-    max_poll_records: int = 1000
+    max_poll_records: int = 10_000
     bootstrap_timeout_s: float = 10.0
     timeout_s: float = 10.0
 
