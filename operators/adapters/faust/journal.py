@@ -8,10 +8,12 @@ whole state, cut into records that every broker takes.
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from msgspec import Struct, msgpack
 
 from operators.settings import Detection, LifecycleSettings, Settings
@@ -24,6 +26,8 @@ MESSAGE_BYTES = 32 * 2**20
 TRANSACTION_MS = 10_000
 #: How long the journal may take to be read.
 READ_S = 60.0
+#: How long a producer whose broker is away may take to leave.
+CLOSE_S = 5.0
 
 Headers = list[tuple[str, bytes]]
 T = TypeVar("T")
@@ -109,7 +113,9 @@ class Journal:
         """Leave; what was not committed is given up."""
         for future in self._sent:
             future.cancel()
-        await self._producer.stop()
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._producer.stop()
 
     async def _begin(self) -> None:
         if not self._open:

@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -21,7 +22,7 @@ from operators import message
 from operators.adapters.accounting import lines
 from operators.adapters.faust.assigned import Assigned
 from operators.adapters.faust.journal import Journal, check_layout, decode, layout
-from operators.adapters.faust.stage import POLL_MS, Stage
+from operators.adapters.faust.stage import ASK_S, POLL_MS, Stage
 from operators.adapters.faust.topics import intakes_journal, messages_topic
 from operators.adapters.kafka.options import KafkaOptions
 from operators.adapters.reader import Reader, Step
@@ -35,8 +36,6 @@ from operators.shard.hashing import name_hash
 #: Shards see a delivery when its transaction ends.
 COMMIT_S = 0.5
 SNAPSHOT_S = 30.0
-#: How often end offsets (and so whether the broker answers) are asked for.
-ASK_S = 2.0
 #: Header under which a delivery's accounts travel, with the message to shard 0.
 ACCOUNTS = "accounts"
 
@@ -189,8 +188,10 @@ class Reading(Stage):
         else:
             await asyncio.sleep(POLL_MS / 1000)
         self._source.offer([_batch(place, records) for place, records in found.items() if records])
-        for name, lane in self._lanes.items():
-            self._source.positions[name] = await self.consumer.position(lane.place)
+        with suppress(TimeoutError):  # while the group deals anew nobody answers
+            async with asyncio.timeout(ASK_S):
+                for name, lane in self._lanes.items():
+                    self._source.positions[name] = await self.consumer.position(lane.place)
         for step in await asyncio.to_thread(reader.step, time.monotonic(), 0.0):
             self._letters.extend(step.delivery.dead_letters)
             await self._lanes[step.partition].send(step, messages_topic(self.options.group))
@@ -243,7 +244,14 @@ class Reading(Stage):
 
     async def _start(self, place: TopicPartition) -> int:
         """Where to begin with a partition that the app never read: what the group committed, else as set."""
-        committed = await self.consumer.committed(place)
+        # the group's own consumer answers only after a rebalance, which may be waiting for this
+        consumer = AIOKafkaConsumer(group_id=self.options.group, enable_auto_commit=False, **self.how)
+        await consumer.start()
+        try:
+            consumer.assign([place])
+            committed = await consumer.committed(place)
+        finally:
+            await consumer.stop()
         if committed is not None:
             return int(committed)
         earliest = self.options.start == "earliest"

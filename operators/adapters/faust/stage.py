@@ -23,6 +23,9 @@ from operators.store_errors import SinkError, StoreError
 SESSION_MS = 10_000
 POLL_MS = 200
 AGAIN_S = 1.0
+#: How long the broker may take to answer a question, and a stage to settle.
+ASK_S = 2.0
+SETTLE_S = 20.0
 #: Longest wait between two tries of a sink that refuses.
 REFUSED_S = 10.0
 #: Of one poll and partition; a larger record comes alone.
@@ -120,9 +123,14 @@ class Stage(Service):
     async def _let_go(self, *, settle: bool) -> None:
         if settle and self._opened:
             try:
-                await self.settle()
+                async with asyncio.timeout(SETTLE_S):
+                    await self.settle()
             except (KafkaError, OSError) as problem:
-                log.warning("%s could not settle, as others have its tasks by now: %r", self.label, problem)
+                log.warning(
+                    "%s could not settle, its journals stay as they were: %r",
+                    self.label,
+                    problem,
+                )
         self._opened = False
         await asyncio.gather(*(journal.close() for journal in self.journals()))
         if not self.should_stop:  # a report may still want to know what was kept here
@@ -140,8 +148,9 @@ class Stage(Service):
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Show the group's offsets to people; where a task goes on is in its journal alone."""
-        with suppress(KafkaError):
-            await self.consumer.commit(offsets)
+        with suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(ASK_S):
+                await self.consumer.commit(offsets)
 
     def persist(self, flush: Callable[[], None]) -> None:
         """Flush sinks until they take it, or the stage stops; runs in a thread, and nothing moves on."""
