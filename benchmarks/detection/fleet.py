@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from operators.detection import Bank, WindowValues
+from benchmarks.detection.judged import bank_of
+from operators.detection import WindowValues
 from operators.detection.budget import step_up
-from operators.series import SeriesKey
-from operators.settings import Detection
 
 WARM, AFTER, SHIFT, TARGET = 1500, 10, 2.0, 0.05
 
@@ -21,8 +20,7 @@ WARM, AFTER, SHIFT, TARGET = 1500, 10, 2.0, 0.05
 def run(series: int = 5000) -> dict[str, Any]:
     """Step-up at every tick after the shift on the rate of events within ten; a discovery counts once."""
     rng = np.random.default_rng(13)
-    bank = Bank(Detection(), 60)
-    rows = bank.add([SeriesKey("t", "s", str(i), None, (), "gauge", "1") for i in range(series)], 0)
+    bank, rows = bank_of(["gauge"] * series, 60)
     shifted = np.arange(series) < series // 100
     found = np.zeros(series, bool)
     for t in range(WARM + AFTER):

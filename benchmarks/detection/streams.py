@@ -13,7 +13,8 @@ PERIOD_S = 300
 _DAY = 86_400 // PERIOD_S
 
 
-def _ar(rng: Rng, shape: tuple[int, int], phi: float) -> Values:
+def ar(rng: Rng, shape: tuple[int, int], phi: float) -> Values:
+    """Stationary, of unit variance."""
     noise = rng.normal(size=shape)
     out = np.empty(shape)
     out[0] = noise[0]
@@ -40,7 +41,7 @@ def _ratio(rng: Rng, shape: tuple[int, int], p: float) -> tuple[Values, Values]:
 def _wandering_ratio(rng: Rng, shape: tuple[int, int]) -> tuple[Values, Values]:
     """One in a hundred that wanders by a factor of two, over about a hundred buckets."""
     trials = rng.integers(50, 500, shape)
-    return rng.binomial(trials, 0.01 * np.exp(0.35 * _ar(rng, shape, 0.99))).astype(float), trials * 1.0
+    return rng.binomial(trials, 0.01 * np.exp(0.35 * ar(rng, shape, 0.99))).astype(float), trials * 1.0
 
 
 def _bursts(rng: Rng, shape: tuple[int, int]) -> tuple[Values, Values]:
@@ -92,10 +93,10 @@ STREAMS: dict[str, Stream] = {
     "uniform": lambda rng, shape: rng.uniform(size=shape),
     "lognormal 0.5 (s)": lambda rng, shape: np.exp(0.5 * rng.normal(size=shape)),
     "lognormal 0.5 (ms)": lambda rng, shape: 1000 * np.exp(0.5 * rng.normal(size=shape)),
-    "AR(1) 0.5": lambda rng, shape: _ar(rng, shape, 0.5),
-    "AR(1) 0.8": lambda rng, shape: _ar(rng, shape, 0.8),
-    "AR(1) 0.95": lambda rng, shape: _ar(rng, shape, 0.95),
-    "day + week, AR 0.6": lambda rng, shape: _season(rng, shape) + _ar(rng, shape, 0.6),
+    "AR(1) 0.5": lambda rng, shape: ar(rng, shape, 0.5),
+    "AR(1) 0.8": lambda rng, shape: ar(rng, shape, 0.8),
+    "AR(1) 0.95": lambda rng, shape: ar(rng, shape, 0.95),
+    "day + week, AR 0.6": lambda rng, shape: _season(rng, shape) + ar(rng, shape, 0.6),
     "t(3)": lambda rng, shape: rng.standard_t(3, shape),
     "Poisson 0.2": lambda rng, shape: rng.poisson(0.2, shape).astype(float),
     "Poisson 5": lambda rng, shape: rng.poisson(5, shape).astype(float),
@@ -120,7 +121,7 @@ STREAMS: dict[str, Stream] = {
     "hourly batch": lambda rng, shape: _batches(rng, shape, 12, 2),
     "daily batch": lambda rng, shape: _batches(rng, shape, _DAY, 6),
     "counter (increments)": _counter,
-    "few levels": lambda rng, shape: np.round(2 * _ar(rng, shape, 0.9)),
+    "few levels": lambda rng, shape: np.round(2 * ar(rng, shape, 0.9)),
     "steps": _steps,
     "constant": lambda rng, shape: np.full(shape, 7.0),
     "rare blips": lambda rng, shape: (rng.random(shape) < 0.004) * rng.exponential(size=shape),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from operators.columns import Field, Rows
 from operators.detectors.channel import Floats, Window
 
-DAY_SLOTS, WEEK_SLOTS = 96, 168
+DAY_SLOTS, WEEK_SLOTS, ROUGH_SLOTS = 96, 168, 48
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
 #: Profiles are kept as multiples of the scale a row started with, which half precision holds to 0.05 %.
@@ -25,8 +25,8 @@ TRUST_MEMORY = 4000.0
 FIELDS = (
     Field("day", DAY_SLOTS, "f2"),
     Field("week", WEEK_SLOTS, "f2"),
-    Field("rough", DAY_SLOTS, "f2", _TYPICAL),
-    Field("lately", DAY_SLOTS, "f2", _TYPICAL),
+    Field("rough", ROUGH_SLOTS, "f2", _TYPICAL),
+    Field("lately", ROUGH_SLOTS, "f2", _TYPICAL),
     Field("season_unit", None, "f8", 1.0),
     Field("anchor", None, "f8"),
     Field("trust", 4, "f8"),
@@ -77,6 +77,7 @@ class Season(NamedTuple):
     rough: Floats
     at_day: Place
     at_week: Place
+    at_rough: Place
 
 
 def look_up(state: Rows, time_s: "float | Floats", period_s: float) -> Season:
@@ -97,7 +98,8 @@ def look_up(state: Rows, time_s: "float | Floats", period_s: float) -> Season:
         np.minimum(np.maximum(gain / (energy + prior), 0.0), 1.0)
         for gain, energy in (state["trust"][0:2], state["trust"][2:4])
     )
-    wide = np.maximum(rough[d.left], rough[d.right]).astype("f8") / _TYPICAL
+    r = place(time_s, ROUGH_SLOTS, DAY_S)
+    wide = np.maximum(rough[r.left], rough[r.right]).astype("f8") / _TYPICAL
     return Season(
         day=day,
         week=week,
@@ -106,6 +108,7 @@ def look_up(state: Rows, time_s: "float | Floats", period_s: float) -> Season:
         rough=np.maximum(wide * wide * 0.8, 1.0),
         at_day=d,
         at_week=w,
+        at_rough=r,
     )
 
 
@@ -139,13 +142,13 @@ def learn(state: Rows, season: Season, window: Window, short: NDArray[np.bool_],
             if not isinstance(share, float) or share >= 0.5:
                 part = np.where((old == 0) & (share >= 0.5) & weight, 1.0, part)
             table[slot] += part * (wanted - old)
-    _learn_rough(state, season.at_day, window, weight, period_s)
+    _learn_rough(state, season.at_rough, window, weight, period_s)
 
 
 def _learn_rough(state: Rows, at: Place, window: Window, weight: NDArray[np.bool_], period_s: float) -> None:
     """Residuals count as wide at a time of day once they were so on two days: one odd day changes nothing."""
     size = np.sqrt(np.minimum(np.abs(window.z) * window.sd / window.base, 100.0))
-    visits = max(DAY_S / DAY_SLOTS / period_s, 1.0)
+    visits = max(DAY_S / ROUGH_SLOTS / period_s, 1.0)
     rough, lately = state["rough"], state["lately"]
     slot = at.nearest
     rough[slot] += weight * (np.minimum(size, lately[slot]) - rough[slot]) / (3.0 * visits)

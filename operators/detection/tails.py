@@ -17,6 +17,12 @@ from operators.detectors.channel import Channel, Floats
 
 PEAK_MEMORY = 400.0
 RATE_MEMORY = 4000.0
+#: Windows from which, and in which, a single value's tail comes to be taken for as heavy as it may be. In a
+#: short history heavy tails and a few anomalies look the same, and anomalies are what it is there for.
+_DOUBT_FROM, _DOUBT_OVER = 1000.0, 3000.0
+#: How much wider than exponential the bulk is taken for then, in logs; and that many standard errors of the
+#: shape. Peaks are clipped where so many are expected in the history, if that is rarer than `cap`.
+_WIDER, _ERRORS, _UNSEEN = 0.1, 1.0, 0.1
 
 
 class Fit(NamedTuple):
@@ -40,6 +46,11 @@ class Fit(NamedTuple):
         beyond = np.maximum(self.clusters[channel] / rate, 1.0)
         level: Floats = self.threshold[channel] + sigma / xi * (beyond**xi - 1)
         return level
+
+
+def _doubt(state: Rows) -> Floats:
+    """0 in a short history, 1 in a long one."""
+    return np.minimum(np.maximum((state["n"] - _DOUBT_FROM) / _DOUBT_OVER, 0.0), 1.0)
 
 
 class Tails:
@@ -103,6 +114,8 @@ class Tails:
         xi = np.minimum(np.maximum(xi, self.xi_min), 0.5)
         sigma = np.maximum(mean * (1 - xi), self.sigma_min)
         xi += 1.0 / (self.doubt + peaks)
+        known = peaks[self.bulk]
+        xi[self.bulk] += _doubt(state) * _ERRORS * np.sqrt(known) / (known + self.xi_peaks[self.bulk])
         xi = np.where(np.abs(xi) < 1e-3, np.float32(1e-3), xi)
         clusters = (100 * self.clusters + state["tail_clusters"]) / (100 + state["tail_windows"])
         return Fit(clusters, state["tail_start"], sigma, xi)
@@ -115,7 +128,8 @@ class Tails:
         widening = np.minimum(np.maximum(outer / inner, 0.2), 2.0)
         log_ratio = trust * np.log(widening) + (1 - trust) * np.log(0.85)
         sigma = outer * np.minimum(np.maximum(0.75 * np.exp(log_ratio), 0.2), 1.2)
-        xi = np.minimum(np.maximum(np.where(log_ratio > 0, 1.5 * log_ratio, 0.3 * log_ratio), -0.15), 0.4)
+        wider = log_ratio + _WIDER * _doubt(state)
+        xi = np.minimum(np.maximum(np.where(wider > 0, 1.5 * wider, 0.3 * wider), -0.15), 0.4)
         return sigma, xi
 
     def learn(
@@ -145,7 +159,8 @@ class Tails:
         """Take the peaks of ended clusters into the L-moments, clipped at ``cap`` events a window."""
         state["tail_quiet"][ended] = -1.0
         state["tail_clusters"] += ended
-        ratio = np.maximum(self.cap / fit.clusters, 1e-9)
+        cap = np.minimum(self.cap, np.maximum(_UNSEEN / np.maximum(state["n"], 1.0), 0.2 * self.cap))
+        ratio = np.maximum(cap / fit.clusters, 1e-9)
         most = fit.sigma / fit.xi * (ratio**-fit.xi - 1)
         excess = np.minimum(
             np.maximum(state["tail_peak"] - state["tail_start"], 1e-6), np.maximum(most, 1e-6)

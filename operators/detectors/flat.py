@@ -1,6 +1,7 @@
 """``flat/1``: a value that stopped moving, or one that never moves and does."""
 
 import numpy as np
+from scipy.special import betaln
 
 from operators.columns import Field, Rows
 from operators.detectors.channel import VALUE_TAIL, Channel, Detector, Floats, Window
@@ -9,8 +10,8 @@ from operators.detectors.channel import VALUE_TAIL, Channel, Detector, Floats, W
 class Flat(Detector):
     """Length of a run of one value, against how this series' runs go on; and the first moves of a still one.
 
-    A run's rate is (runs started a window) x (chance to go on one more window) ** (length - 2), both counted
-    on ended runs, with half a run as prior.
+    A run's rate is (runs started a window) x (chance that it goes on so long), both counted on ended runs, of
+    which the first 200 windows count. The chance is predictive (beta-binomial), so few runs claim little.
     """
 
     id = "flat/1"
@@ -28,12 +29,16 @@ class Flat(Detector):
         ended = window.moved & (run >= 2)
         state["runs"] += ended
         state["run_chances"] += ended * np.minimum(run - 1, 200)
-        state["run_repeats"] += ended * np.minimum(run - 2, 199)
+        state["run_repeats"] += ended * np.minimum(run - 2, 200)
         run[...] = np.where(same, run + 1, np.where(active, 0, run))
         n, moves = state["n"], state["moves"]
-        on = (state["run_repeats"] + 1) / (state["run_chances"] + 2)
-        flat = (state["runs"] + 0.5) / (n + 1) * on ** np.maximum(run - 2, 0) * 20
-        flat = np.where(active & (run > 3) & (moves >= 20), flat, 1.0)
+        long = np.flatnonzero(active & (run > 3) & (moves >= 20))
+        flat = np.ones(len(n))
+        if long.size:
+            went_on = state["run_repeats"][long] + 1.0
+            ended_by = state["run_chances"][long] + 2.0 - went_on
+            so_long = betaln(went_on + run[long] - 2, ended_by) - betaln(went_on, ended_by)
+            flat[long] = (state["runs"][long] + 0.5) / (n[long] + 1) * np.exp(so_long) * 20
         change = (moves + 1) / (n + 1)
         move = np.where(window.moved & (change < 0.05), change, 1.0)
         return np.array((flat, move))

@@ -33,8 +33,8 @@ from schemas.records import ChangeRecord
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingState
 
-_VERSION = 2
-_READABLE = frozenset({2})
+_VERSION = 3
+_READABLE = frozenset({3})
 
 
 class _Output:
