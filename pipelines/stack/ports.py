@@ -1,13 +1,18 @@
 """Where the processes of a stack listen, all on loopback."""
 
+import random
 import socket
-from contextlib import ExitStack, closing
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import fields
 
 HOST = "127.0.0.1"
+# Below the ports that outgoing connections are given: a client that tries again and again to reach a server
+# which was killed may be given the server's own port, connect to itself, and hold it.
+_UNASSIGNED = range(20_000, 32_000)
 
 
 class Ports(Struct, frozen=True):
@@ -22,17 +27,23 @@ class Ports(Struct, frozen=True):
     job_server: int = 8099
     job_artifacts: int = 8098
     job_expansion: int = 8097
-    worker_pool: int = 50000
+    worker_pool: int = 8096
     clickhouse: int = 8123
 
     @classmethod
     def free(cls) -> "Ports":
         """Ports that nothing listens on now."""
-        with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in fields(cls)]
-            for one in sockets:
-                one.bind((HOST, 0))
-            return cls(*(one.getsockname()[1] for one in sockets))
+        numbers = random.sample(_UNASSIGNED, len(_UNASSIGNED))
+        return cls(*islice(filter(_can_be_had, numbers), len(fields(cls))))
+
+
+def _can_be_had(port: int) -> bool:
+    with socket.socket() as attempt:
+        try:
+            attempt.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def address(port: int) -> str:
