@@ -1,21 +1,27 @@
 """Which tests run where: those of real servers on one worker, first, so that they share one stack.
 
-Of the others each file is a group: files share nothing.
+Of the others each file is a unit: files share nothing.
 """
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
-SERVERS = Path(__file__).parent / "engines"
+SERVERS = "tests/engines/"
+
+
+class Scheduling(LoadFileScheduling):
+    """As ``--dist loadfile``, with one unit for all files of real servers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SERVERS if nodeid.startswith(SERVERS) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: not item.path.is_relative_to(SERVERS))
-
-
-def _group(item: pytest.Item) -> str:
-    return SERVERS.name if item.path.is_relative_to(SERVERS) else str(item.path)
+    items.sort(key=lambda item: not item.nodeid.startswith(SERVERS))
