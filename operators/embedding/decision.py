@@ -175,7 +175,7 @@ class Decision:
                     expected=float(said.expected[place]),
                     n=said.window.n,
                     effective=said.window.n * series.effective,
-                    calibration=said.source,
+                    calibration="prior" if series.borrowed else said.source,
                     warming=False,
                     embedder_version=key.embedder_version,
                 )

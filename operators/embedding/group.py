@@ -27,6 +27,8 @@ Vectors = npt.NDArray[np.float16]
 
 #: With at least an eighth of ``fit_rows``, the spec is fitted after so long at the latest.
 _PATIENCE_MS = 600_000
+#: Windows of its own after which a new series is judged by a relative's scatter.
+_BORROWED = 2
 #: Live null values kept of each scale.
 _NULL_VALUES = 1000
 #: New ones join so many at a time: curves need no fit for each.
@@ -181,7 +183,7 @@ class Group:
             old = now_ms - series.window.start_ms >= LONGEST_MS
             # a reference of small buckets is there sooner, and says as much about larger windows
             least = max(16, enough // 4)
-            if series.window.n >= (least if old or not series.warm else enough):
+            if series.window.n >= (least if old or not series.warm or series.borrowed else enough):
                 window = series.window.taken()
                 if series.takes(window, lone=self._lacks_prompts(window)):
                     found.append((series, window))
@@ -195,14 +197,22 @@ class Group:
             return False
         return bool(window.sums[self.spec.layout.width] < window.n / 2)
 
+    def _lend(self, series: Series, now_ms: int) -> None:
+        """Cover a new series by the scatter of the relative whose slice has most in common with its own."""
+        own = set(series.slice)
+        known = [each for each in self.references() if each.lone == series.lone]
+        if known:
+            series.borrow(max(known, key=lambda each: len(own & set(each.slice)) - len(each.slice)), now_ms)
+
     @staticmethod
     def spec_of(spec: Spec, series: Series) -> Spec:
         """What a series is scored with."""
         return spec.alone if series.lone else spec
 
     def references(self) -> list[Series]:
-        """Series that have a reference, in a fixed order."""
-        return [self.series[each] for each in sorted(self.series) if self.series[each].warm]
+        """Series that have a reference of their own, in a fixed order."""
+        every = (self.series[each] for each in sorted(self.series))
+        return [series for series in every if series.warm and not series.borrowed]
 
     def learn(self, quiet: Sequence[tuple[Series, Window]], now_ms: int) -> bool:
         """Offer quiet windows to their series' references; True when a model changed."""
@@ -216,6 +226,8 @@ class Group:
                 series.admit(window, first)
                 if series.held >= least:
                     grown.setdefault((len(series.buckets), series.lone), []).append(series)
+                elif series.held >= _BORROWED and not series.warm:
+                    self._lend(series, now_ms)
         # references of as many buckets are built side by side
         for alike in grown.values():
             spec = self.spec_of(self.spec, alike[0])
@@ -223,7 +235,7 @@ class Group:
             built = arrays.build(spec, whole[..., : spec.layout.whole])
             for series, reference in zip(alike, built, strict=True):
                 series.model, series.null = reference.model, reference.null
-                series.effective = reference.effective
+                series.effective, series.borrowed = reference.effective, False
                 if not series.recent.size:
                     series.recent = np.sum(series.buckets, 0)
                     series.recent_ms = now_ms

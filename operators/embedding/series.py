@@ -75,7 +75,8 @@ class Series:
     (empty while warming) are what is kept of them. ``recent`` are the sums of late windows, older ones
     counting ever less: what is asked wanders over the day, so windows are compared with where the series has
     been. A series is ``lone`` when its answers came without prompts although answers of this kind have some;
-    ``strange`` counts the latest windows that were otherwise.
+    ``strange`` counts the latest windows that were otherwise. A ``borrowed`` model is a relative's scatter
+    about a centre of its own, until there is a reference.
     """
 
     slice: Slice
@@ -94,6 +95,7 @@ class Series:
     seen_ms: int = 0
     lone: bool = False
     strange: int = 0
+    borrowed: bool = False
 
     @property
     def warm(self) -> bool:
@@ -109,6 +111,11 @@ class Series:
             self.forget_reference()
             return False
         return self.strange == 0
+
+    def borrow(self, relative: "Series", now_ms: int) -> None:
+        """Be judged by a relative's scatter about the few windows there are."""
+        self.model, self.effective, self.borrowed = relative.model, relative.effective, True
+        self.recent, self.recent_ms = np.sum(self.buckets, 0), now_ms
 
     def wants(self, window: Window, first: int) -> bool:
         """Whether a quiet window should join the reference: the first all do, later ones ever more rarely."""
@@ -138,6 +145,6 @@ class Series:
         """Start a new reference with the next window."""
         self.buckets, self.held, self.first_ms, self.next_ms = [], 0, None, 0
         self.model, self.null, self.effective, self.strange = _NOTHING, _NOTHING, 1.0, 0
-        self.recent, self.recent_ms = _NOTHING, 0
+        self.recent, self.recent_ms, self.borrowed = _NOTHING, 0, False
         self.longer = [Window() for _ in SCALES_MS]
         self.standing = [None for _ in SCALES_MS]

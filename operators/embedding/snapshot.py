@@ -124,6 +124,7 @@ def _series_out(series: Series, arrays: dict[str, Array], at: str) -> dict[str, 
         "seen_ms": series.seen_ms,
         "lone": series.lone,
         "strange": series.strange,
+        "borrowed": series.borrowed,
     }
 
 
@@ -153,6 +154,7 @@ def _series_in(values: dict[str, Any], arrays: dict[str, Array], at: str) -> Ser
         seen_ms=values["seen_ms"],
         lone=values["lone"],
         strange=values["strange"],
+        borrowed=values["borrowed"],
     )
 
 
