@@ -1,6 +1,7 @@
 """How often quiet windows are called drift and drifted ones seen: pooled over series, and one alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,7 @@ def run(series: int = 16, references: int = 6, quiet: int = 20, drifted: int = 3
     return {"rates": rows}
 
 
-def _kinds(draw: Callable[[int, dict[str, float]], P], quiet: int, drifted: int) -> dict[str, P]:
+def _kinds(draw: Callable[[int, dict[str, Any]], P], quiet: int, drifted: int) -> dict[str, P]:
     """P-values by kind of drift; ``draw`` gives those of so many windows a series."""
     return {"none": draw(quiet, {})} | {kind: draw(drifted, options) for kind, options in DRIFTS.items()}
 
@@ -56,7 +57,7 @@ def sketches(
     count: int,
     rows: int,
     length: int,
-    **drift: float,
+    **drift: Any,
 ) -> torch.Tensor:
     """f64 [count, width]: sketches of windows of so many rows, each drawn for itself."""
     sums = np.zeros((count, spec.layout.width))
@@ -79,7 +80,7 @@ def _pooled(length: int, series: int, quiet: int, drifted: int) -> dict[str, P]:
     buckets = sketches(spec, topics, random, series * 20, WINDOW, length).reshape(series, 20, -1)
     reference, calibration = calibrated(spec, buckets)
 
-    def draw(count: int, options: dict[str, float]) -> P:
+    def draw(count: int, options: dict[str, Any]) -> P:
         every = []
         for _ in range(count):
             windows = sketches(spec, topics, random, series, WINDOW, length, **options)
@@ -96,7 +97,7 @@ def _lone(length: int, references: int, quiet: int, drifted: int) -> dict[str, P
         random = np.random.default_rng([2, length, number])
         one = LoneSeries(topics.draw(random, 5 * WINDOW, length), WINDOW)
 
-        def draw(count: int, options: dict[str, float], one=one, random=random) -> P:  # type: ignore[no-untyped-def]
+        def draw(count: int, options: dict[str, Any], one=one, random=random) -> P:  # type: ignore[no-untyped-def]
             x = [topics.draw(random, WINDOW, length, **options) for _ in range(count)]
             return np.concatenate(list(one.p_values(iter([np.stack(x)])))).clip(one.smallest_p)
 

@@ -1,16 +1,22 @@
 """Synthetic text: anisotropic topics on the sphere that stay for runs of geometric length."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 #: Kinds of drift, as options of `Topics.draw`.
-DRIFTS: dict[str, dict[str, float]] = {
+DRIFTS: dict[str, dict[str, Any]] = {
     "new topic 10 %": {"new_topic": 0.10},
     "new topic 3 %": {"new_topic": 0.03},
     "shift .1 sd": {"shift": 0.1},
     "shift .3 sd": {"shift": 0.3},
+    "shift .1 sd, random axis": {"shift": 0.1, "axis": 7},
     "spread +10 %": {"spread": 1.1},
+    "spread -10 %": {"spread": 0.9},
+    "rotation 2 deg": {"rotation": 2.0},
+    "rotation 5 deg": {"rotation": 5.0},
     "collapse 5 %": {"collapse": 0.05},
     "collapse 2 %": {"collapse": 0.02},
     "outliers 1 %": {"outliers": 0.01},
@@ -41,6 +47,8 @@ class Topics:
         spread: float = 1.0,
         collapse: float = 0.0,
         outliers: float = 0.0,
+        rotation: float = 0.0,
+        axis: int | None = None,
     ) -> Vectors:
         """[rows, dim] in the order of time.
 
@@ -50,6 +58,8 @@ class Topics:
             run: Mean rows that a topic stays for; 1 is i.i.d.
             new_topic: Share of rows, in whole runs, of a topic never seen before.
             shift: Of one axis, in its standard deviations.
+            axis: Which; by default the one that varies most.
+            rotation: Degrees that every plane of a fixed pairing of axes is turned by.
             spread: Factor of the distances to the topics' centres.
             collapse: Share of rows that are one and the same answer.
             outliers: Share of rows that point the other way.
@@ -60,7 +70,18 @@ class Topics:
         centre = np.where((random.random(rows) < new_topic)[runs], self.count, topic)
         x = self._centres[centre] + noise
         x /= np.linalg.norm(x, axis=1, keepdims=True)
-        x[:, self._axis] += shift * x[:, self._axis].std()
+        place = self._axis if axis is None else axis
+        x[:, place] += shift * x[:, place].std()
+        if rotation:
+            x = self._turned(x, np.deg2rad(rotation))
         x[random.random(rows) < outliers] *= -1
         x[random.random(rows) < collapse] = x[0]
-        return x.astype(np.float32)
+        turned: Vectors = x.astype(np.float32)
+        return turned
+
+    @staticmethod
+    def _turned(x: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
+        half = x.shape[1] // 2
+        one, other = x[:, :half], x[:, half : 2 * half]
+        turned = (one * np.cos(angle) - other * np.sin(angle), one * np.sin(angle) + other * np.cos(angle))
+        return np.concatenate([*turned, x[:, 2 * half :]], axis=1)
