@@ -1,10 +1,12 @@
 """``driftline correlate``: one pass of correlation over the store, or one every so often."""
 
-import time
+import threading
 from collections.abc import Callable
+from functools import partial
 
 from operators.clickhouse import Store
 from operators.correlation.engine import correlate
+from operators.outage import wait_out
 from schemas.outputs import Incident
 
 
@@ -13,8 +15,11 @@ def correlate_once(store: Store) -> list[Incident]:
     return correlate(store)
 
 
-def correlate_every(store: Store, interval_s: float, tell: Callable[[list[Incident]], None]) -> None:
-    """Passes until interrupted; ``tell`` gets the new versions of each."""
+def correlate_every(
+    store: Store, interval_s: float, tell: Callable[[list[Incident]], None], stop: threading.Event
+) -> None:
+    """Passes until ``stop``, waiting for a store that is away; ``tell`` gets the new versions of each."""
     while True:
-        tell(correlate_once(store))
-        time.sleep(interval_s)
+        tell(wait_out(partial(correlate_once, store), stop, "correlation"))
+        if stop.wait(interval_s):
+            return

@@ -1,6 +1,7 @@
 """``driftline correlate``: incidents from the anomalies in the configured ClickHouse."""
 
 import sys
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from operators.clickhouse import Store
 from pipelines.config import resolve
 from pipelines.correlate import correlate_every, correlate_once
 from pipelines.errors import UsageError
+from pipelines.run import stopped_by_signals
 from pipelines.times import seconds
 from schemas.outputs import Incident
 
@@ -37,10 +39,9 @@ def command(
             if not changed and not as_json:
                 print("nothing new")
             return
-        try:
-            correlate_every(store, interval_s, tell)
-        except KeyboardInterrupt:
-            return
+        stop = threading.Event()
+        with stopped_by_signals(stop):
+            correlate_every(store, interval_s, tell, stop)
 
 
 def describe(incident: Incident) -> str:

@@ -68,6 +68,15 @@ class FileSource:
         """Whether nothing is left to read now; files are not waited for in a run until the end."""
         return partition in self._at_end
 
+    def lag(self, partition: str) -> int | None:
+        """None before the end: nobody has counted what a file holds."""
+        return 0 if partition in self._at_end else None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the folder is there."""
+        return self._root.is_dir()
+
     def commit(self, positions: Mapping[str, int]) -> None:
         """Nothing: where a folder was left is kept in the reader's snapshot alone."""
 

@@ -13,15 +13,19 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from operators.adapters.metering import described, tell_delivery, tell_reading
 from operators.adapters.source import Partition, Source
 from operators.intake import Delivery, Intake
 from operators.message import PartitionState
+from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
 
 #: How far, in event time, a partition may be read ahead of the lowest one.
 AHEAD_MS = 120_000
 #: How often new partitions are looked for.
 DISCOVER_EVERY_S = 30.0
+#: How often where the reader stands is told to the meters.
+TELL_EVERY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +71,18 @@ class _Lane:
 class Reader:
     """All partitions of one source: poll, intake, idleness, and one snapshot over them."""
 
-    def __init__(self, source: Source, settings: Settings, *, until_end: bool) -> None:
+    def __init__(
+        self, source: Source, settings: Settings, *, until_end: bool, meters: Meters = UNMETERED
+    ) -> None:
         self._source = source
         self._settings = settings
         self._until_end = until_end
+        self._meters = meters
         self._lanes: dict[str, _Lane] = {}
+        self._elsewhere = False
+        self._told_s = float("-inf")
+        self._watermark_ms: int | None = None
+        self._lateness_ms = settings.windows.lateness_s * 1000
         self._polled_s: float | None = None
         self._discovered_s: float | None = None
         self.quiet_s = 0.0
@@ -81,10 +92,14 @@ class Reader:
     def discover(self) -> None:
         """Take in partitions that were not there before, and tell every intake of all of them."""
         known = self._source.partitions()
-        for partition in known:
-            if partition.here and partition.name not in self._lanes:
-                intake = Intake(partition.topic, partition.name, self._settings)
-                self._lanes[partition.name] = _Lane(partition, intake)
+        fresh = [each for each in known if each.here and each.name not in self._lanes]
+        for partition in fresh:
+            intake = Intake(partition.topic, partition.name, self._settings)
+            self._lanes[partition.name] = _Lane(partition, intake)
+        if fresh:
+            news = [partition.name for partition in fresh]
+            log.info("partitions: %s", ", ".join(news), extra={"partitions": news})
+        self._elsewhere = any(not each.here and _timed(each) for each in known)
         names = tuple(sorted({partition.name for partition in known} | self._lanes.keys()))
         for lane in self._lanes.values():
             lane.intake.partitions = names
@@ -136,11 +151,12 @@ class Reader:
             lane = self._lanes[batch.partition]
             before = lane.time_ms
             delivery = lane.intake.take(batch.records)
+            self._account(lane.partition, len(batch.records), delivery)
             steps.append(Step(batch.partition, delivery, batch.next_offset, _last_bucket(delivery)))
             if lane.time_ms != before:
                 lane.quiet_s = 0.0
                 rose.add(batch.partition)
-        self._watch(0.0 if rose else self.quiet_s + elapsed)
+        self._watch(0.0 if rose or not self._waits else self.quiet_s + elapsed)
         for name, lane in self._lanes.items():
             if lane.exhausted or name in rose:
                 continue
@@ -151,6 +167,9 @@ class Reader:
                 lane.quiet_s += elapsed
             if lane.active and lane.quiet_s > self._settings.windows.idle_s:
                 steps.append(self._change(lane, "idle"))
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._told_s = now_s
+            self._tell()
         return steps
 
     def commit(self, positions: dict[str, int]) -> None:
@@ -171,21 +190,48 @@ class Reader:
         return msgspec.msgpack.encode(places)
 
     @classmethod
-    def restore(cls, data: bytes, source: Source, settings: Settings, *, until_end: bool) -> Self:
+    def restore(
+        cls,
+        data: bytes,
+        source: Source,
+        settings: Settings,
+        *,
+        until_end: bool,
+        meters: Meters = UNMETERED,
+    ) -> Self:
         """The reader as it was; partitions that appeared since start at their beginning."""
-        reader = cls(source, settings, until_end=until_end)
+        reader = cls(source, settings, until_end=until_end, meters=meters)
         places = msgspec.msgpack.decode(data, type=dict[str, _Place])
         reader.go_on(Intake.restore(place.intake, settings) for place in places.values())
         source.seek({name: at for name, at in reader.positions.items() if name in places})
         return reader
 
+    @property
+    def _waits(self) -> bool:
+        """Whether telemetry is to come here: not where others read all of it."""
+        return not self._elsewhere or any(_timed(lane.partition) for lane in self._lanes.values())
+
+    def _account(self, partition: Partition, records: int, delivery: Delivery) -> None:
+        tell_delivery(self._meters, partition.topic, records, delivery)
+        faults = delivery.messages[0].faults if delivery.messages else ()
+        if faults:
+            log.warning("%s: %s", partition.name, described(faults), extra={"partition": partition.name})
+
+    def _tell(self) -> None:
+        self._watermark_ms = self.time_ms or self._watermark_ms  # it stands when no partition is left
+        reached = None if self._watermark_ms is None else self._watermark_ms - self._lateness_ms
+        intakes = [lane.intake for lane in self._lanes.values()]
+        quiet_s = self.quiet_s if self.quiet_s > self._settings.windows.idle_s else 0.0
+        tell_reading(self._meters, self._source, intakes, quiet_s, reached)
+
     def _watch(self, quiet_s: float) -> None:
         """The pipeline's own ``no_data``: no partition's time has moved for as long as makes one idle."""
         limit = self._settings.windows.idle_s
         if quiet_s > limit >= self.quiet_s:
-            log.warning("no_data: no new telemetry for %.0f s", quiet_s)
+            log.warning("no_data: no new telemetry for %.0f s", quiet_s, extra={"state": "no_data"})
         elif quiet_s <= limit < self.quiet_s:
-            log.warning("telemetry comes again, after %.0f s", self.quiet_s)
+            fields = {"state": "running", "quiet_s": round(self.quiet_s, 1)}
+            log.warning("telemetry comes again, after %.0f s", self.quiet_s, extra=fields)
         self.quiet_s = quiet_s
         if quiet_s > limit:
             self.no_data_s = max(self.no_data_s, quiet_s)
@@ -204,6 +250,11 @@ class Reader:
     def _change(self, lane: _Lane, state: PartitionState) -> Step:
         delivery = lane.intake.state_change(state)
         return Step(lane.partition.name, delivery, lane.intake.next_offset, None)
+
+
+def _timed(partition: Partition) -> bool:
+    """Whether it takes part in time."""
+    return partition.topic != "changes.v1"
 
 
 def _last_bucket(delivery: Delivery) -> int | None:

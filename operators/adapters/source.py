@@ -51,6 +51,15 @@ class Source(Protocol):
         """Whether all that was there when reading began is read: the end, for a run until the end."""
         ...
 
+    def lag(self, partition: str) -> int | None:
+        """Records that are there and not read yet; None where the source does not know."""
+        ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether it answered when asked last."""
+        ...
+
     def commit(self, positions: Mapping[str, int]) -> None:
         """Remember that everything below these offsets is done with, for a later start. May do nothing."""
         ...

@@ -99,6 +99,11 @@ class Shard:
         self._active: dict[int, set[int]] = {}
         self._faults: list[ProducerFault] = []
 
+    @property
+    def open_buckets(self) -> int:
+        """Buckets that have data and whose window has not ended."""
+        return sum(map(len, self._active.values()))
+
     def receive(self, message: Message) -> Emission:
         """Take in a message and close what its time allows."""
         output = _Output()

@@ -10,6 +10,7 @@ within a batch and an emission, and no offset advances.
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from operators.clickhouse import Store
 from operators.emission import Emission
+from operators.meters import SINK_MILLISECONDS, SINK_ROWS, UNMETERED, Meters
 from operators.outage import wait_out
 from schemas import rows
 from schemas.rows import Count
@@ -31,6 +33,7 @@ class ClickHouseSink:
         config_hash: of the settings behind what is written.
         batch_rows: rows at which `write` flushes by itself.
         stop: set when the run is to end; a flush then no longer waits for a store that is away.
+        meters: told of rows, of how long each batch took, and of a store that is away.
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class ClickHouseSink:
         config_hash: str,
         batch_rows: int = 50_000,
         stop: threading.Event | None = None,
+        meters: Meters = UNMETERED,
     ):
         self._store = store
         self._config_hash = config_hash
         self._batch_rows = batch_rows
         self._stop = stop or threading.Event()
+        self._meters = meters
         self._gathered: dict[str, list[pa.Table]] = {}
         self._batches: list[_Batch] = []
 
@@ -80,7 +85,8 @@ class ClickHouseSink:
         while self._batches:
             # a batch is never merged with later ones: tried again, it must keep its token
             waiting = sum(batch.rows.num_rows for batch in self._batches)
-            wait_out(partial(self._store.insert, *self._batches[0]), self._stop, f"{waiting} rows")
+            insert = partial(self._insert, self._batches[0])
+            wait_out(insert, self._stop, f"{waiting} rows", self._meters)
             del self._batches[0]
 
     def close(self) -> None:
@@ -90,6 +96,12 @@ class ClickHouseSink:
     def _add(self, table: str, part: pa.Table) -> None:
         if part.num_rows:
             self._gathered.setdefault(table, []).append(part)
+
+    def _insert(self, batch: "_Batch") -> None:
+        began = time.monotonic()
+        self._store.insert(*batch)
+        self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "clickhouse")
+        self._meters.add(SINK_ROWS, batch.rows.num_rows, "clickhouse")
 
     def _token(self, table: str, merged: pa.Table) -> str:
         content = pa.BufferOutputStream()

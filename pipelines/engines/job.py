@@ -9,6 +9,7 @@ from pathlib import Path
 from operators.adapters.files import FileSource
 from operators.adapters.kafka import KafkaOptions, KafkaSource
 from operators.adapters.source import Source
+from operators.meters import UNMETERED, Meters
 from pipelines.config import Config, kafka_servers
 from pipelines.errors import UsageError
 from schemas.topics import INPUT_TOPICS
@@ -23,13 +24,14 @@ class Job:
     """One run: what `driftline run` resolved.
 
     ``stop`` ends a run that has no end of its own. ``progress`` is told the input's time (Unix ms) every few
-    seconds.
+    seconds, ``meters`` of all that is declared in `operators.meters`.
     """
 
     config: Config
     until_end: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[int | None], None] = _silent
+    meters: Meters = UNMETERED
 
 
 def kafka_options(config: Config, address: str) -> KafkaOptions:

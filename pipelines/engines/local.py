@@ -5,14 +5,17 @@ state folder, a snapshot and then offsets) advance. A sink that refuses ends the
 """
 
 import gc
+import logging
 import time
 import uuid
 
 from operators.adapters.accounting import lines
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.drive import done_to, drive, series_of
+from operators.adapters.metering import tell_emission, tell_shard
 from operators.adapters.reader import Reader, Step
 from operators.intake import Accounts
+from operators.meters import STATE_BYTES
 from operators.shard import Shard
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
@@ -23,6 +26,8 @@ from pipelines.engines.snapshot import Snapshots
 FLUSH_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 30.0
 
+log = logging.getLogger(__name__)
+
 
 def run(job: Job) -> Report:
     """Run until the input's end, or until ``job.stop`` is set."""
@@ -30,12 +35,13 @@ def run(job: Job) -> Report:
     watch = Stopwatch()
     watch.enter("open")
     with open_store(config) as store:
-        outputs = Outputs(config, store, job.stop)
+        outputs = Outputs(config, store, job.stop, job.meters)
         try:
             loop = _Loop(job, outputs)
             try:
                 gc.freeze()
-                with Correlator(store, outputs, config.correlate_s) as correlator:
+                correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
+                with correlator:
                     watch.enter("read")
                     loop.run()
                     watch.enter("correlate")
@@ -73,11 +79,14 @@ class _Loop:
         saved = self._snapshots.load() if self._snapshots else None
         source = open_source(job)
         if saved is None:
-            self.reader = Reader(source, settings, until_end=job.until_end)
+            self.reader = Reader(source, settings, until_end=job.until_end, meters=job.meters)
             self.shards = [Shard(index, settings) for index in range(settings.shards)]
         else:
-            self.reader = Reader.restore(saved.reader, source, settings, until_end=job.until_end)
+            self.reader = Reader.restore(
+                saved.reader, source, settings, until_end=job.until_end, meters=job.meters
+            )
             self.shards = [Shard.restore(data, settings) for data in saved.shards]
+            log.info("goes on from the state in %s", job.config.state)
         self._acknowledged = Acknowledgements(settings.shards)
         self._revision = 0
         self.accounts = Accounts()
@@ -104,6 +113,7 @@ class _Loop:
             for emission in drive(self.shards[index], message):
                 self._outputs.write(emission)
                 self.tally.add(emission)
+                tell_emission(self._job.meters, emission)
 
     def _deliver(self, *, last: bool = False) -> None:
         """Flush the sinks; only what they have may be left behind."""
@@ -111,11 +121,13 @@ class _Loop:
         self._outputs.write_accounts(self._run_id, self._revision, self.tally.corrected(lines(self.accounts)))
         self._outputs.flush()
         for shard in self.shards:
+            tell_shard(self._job.meters, shard)
             if (reached := done_to(shard)) is not None:
                 self._acknowledged.flushed(shard.index, reached)
         if self._snapshots:
             if last or time.monotonic() - self._saved_s >= SNAPSHOT_EVERY_S:
-                self._snapshots.save(self.reader, self.shards)
+                for index, size in enumerate(self._snapshots.save(self.reader, self.shards)):
+                    self._job.meters.set(STATE_BYTES, size, str(index))
                 self.reader.commit(self.reader.positions)
                 self._saved_s = time.monotonic()
         elif self.reader.finished:

@@ -1,5 +1,6 @@
 """Where a run's outputs go: ClickHouse always, a folder or Kafka for the topics where one is named."""
 
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Event, Lock
@@ -7,6 +8,7 @@ from threading import Event, Lock
 from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
+from operators.meters import SINK_MILLISECONDS, SINK_ROWS, UNMETERED, Meters
 from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
 from pipelines.config import Config, kafka_servers
 from pipelines.engines.job import kafka_options
@@ -21,11 +23,16 @@ class Outputs:
         config: of the run.
         store: open and migrated; stays with whoever opened it.
         stop: set when the run is to end; until then `flush` waits for a ClickHouse that is away.
+        meters: told of what was delivered, and how long it took.
     """
 
-    def __init__(self, config: Config, store: Store, stop: Event | None = None) -> None:
-        self._tables = ClickHouseSink(store, config.settings.config_hash(), stop=stop)
+    def __init__(
+        self, config: Config, store: Store, stop: Event | None = None, meters: Meters = UNMETERED
+    ) -> None:
+        self._tables = ClickHouseSink(store, config.settings.config_hash(), stop=stop, meters=meters)
         self._publisher = _publisher(config)
+        self._published = 0
+        self._meters = meters
         self._lock = Lock()  # correlation hands in incidents from a thread of its own
 
     def write(self, emission: Emission) -> None:
@@ -34,18 +41,21 @@ class Outputs:
             self._tables.write(emission)
             if self._publisher:
                 self._publisher.write(emission)
+                self._published += len(emission.events)
 
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Take refused samples; without a folder or broker they are counted alone."""
         if self._publisher and letters:
             with self._lock:
                 self._publisher.write_dead_letters(letters)
+                self._published += len(letters)
 
     def write_incidents(self, incidents: Sequence[Incident]) -> None:
         """Take new versions of incidents; their table has them already."""
         if self._publisher and incidents:
             with self._lock:
                 self._publisher.write_incidents(incidents)
+                self._published += len(incidents)
 
     def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None:
         """Take the running totals of the run."""
@@ -56,8 +66,12 @@ class Outputs:
         """Deliver; raises `StoreError` or `SinkError` and keeps what was not."""
         with self._lock:
             self._tables.flush()
-            if self._publisher:
+            if self._publisher and self._published:
+                began = time.monotonic()
                 self._publisher.flush()
+                self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "topics")
+                self._meters.add(SINK_ROWS, self._published, "topics")
+                self._published = 0
 
     def close(self) -> None:
         """Let go of the topics' sink; what was not flushed is given up."""

@@ -47,8 +47,8 @@ class Snapshots:
             )
         return saved
 
-    def save(self, reader: Reader, shards: Sequence[Shard]) -> None:
-        """Save, all or nothing."""
+    def save(self, reader: Reader, shards: Sequence[Shard]) -> list[int]:
+        """Save, all or nothing; returns the bytes of each shard's part."""
         saved = Saved(self._input, self._hash, reader.snapshot(), [shard.snapshot() for shard in shards])
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
@@ -57,3 +57,4 @@ class Snapshots:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
+        return [len(data) for data in saved.shards]

@@ -47,6 +47,16 @@ class Assigned:
         """Whether all that was there at the start is read."""
         return self.positions.get(partition, -1) >= self._ends_at_start[partition]
 
+    def lag(self, partition: str) -> int | None:
+        """Records behind the position; None while the broker does not answer."""
+        end = self.ends.get(partition)
+        return None if end is None else max(0, end - self.positions.get(partition, end))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker said where the partitions end when it was asked last."""
+        return bool(self.ends) or not self._here
+
     def seek(self, positions: Mapping[str, int]) -> None:
         """Nothing: the consumer was put there before."""
 

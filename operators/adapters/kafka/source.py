@@ -44,6 +44,7 @@ class KafkaSource:
         self._elsewhere: dict[str, str] = {}
         self._ends_at_start: dict[str, int] = {}
         self._ends: dict[str, int] = {}
+        self._connected = True  # the client would not be there else
         self._asked_s = self._discovered_s = float("-inf")
 
     def partitions(self) -> Sequence[Partition]:
@@ -84,6 +85,18 @@ class KafkaSource:
         """Whether all that was there at the start is read."""
         return self._client.position(self._assigned[partition]) >= self._ends_at_start[partition]
 
+    def lag(self, partition: str) -> int | None:
+        """Records behind the position; None while the broker does not answer."""
+        self._ask()
+        end = self._ends.get(partition)
+        return None if end is None else max(0, end - self._client.position(self._assigned[partition]))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker said where its partitions end when it was asked last."""
+        self._ask()
+        return self._connected
+
     def commit(self, positions: Mapping[str, int]) -> None:
         """Commit next offsets for the consumer group."""
         mine = {self._assigned[name]: offset for name, offset in positions.items() if name in self._assigned}
@@ -113,8 +126,9 @@ class KafkaSource:
         try:
             ends = self._client.ends(list(self._assigned.values()))
             self._ends = {f"{topic}/{number}": end for (topic, number), end in ends.items()}
+            self._connected = True
         except SourceError as problem:
-            self._ends = {}
+            self._ends, self._connected = {}, False
             log.warning("%s", problem)
 
 

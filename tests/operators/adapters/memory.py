@@ -58,6 +58,13 @@ class MemorySource:
     def ended(self, partition: str) -> bool:
         return self.at_end(partition)
 
+    def lag(self, partition: str) -> int | None:
+        return len(self.values[partition]) - self._offsets.get(partition, 0) if self.answers else None
+
+    @property
+    def connected(self) -> bool:
+        return self.answers
+
     def commit(self, positions: Mapping[str, int]) -> None:
         self.committed |= positions
 
