@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -234,22 +234,31 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_sto
     report, events, dead, _ = loop
     place = Place(stack, records, "flink_faults", tmp_path)
     flink = Flink(stack.flink_rest)
-    running = place.command()
-    try:
-        sending = threading.Thread(target=place.send, args=(records[: len(records) * 3 // 4], 20.0))
+    quarters = [records[len(records) * n // 4 : len(records) * (n + 1) // 4] for n in range(4)]
+    sent = 0
+
+    def send_and(kill: Callable[[], object]) -> None:
+        """Send the next quarter over some seconds, kill meanwhile, and wait until all of it is counted."""
+        nonlocal sent
+        sending = threading.Thread(target=place.send, args=(quarters.pop(0), 4.0))
         sending.start()
-        until(lambda: _total(place) > 0, "the first samples", 200)
-        stack.kill("taskmanager-0")
-        stack.start("taskmanager-0")
-        seen = _total(place)
-        until(lambda: _total(place) > seen, "samples after the task manager was killed", 200)
+        time.sleep(2)
+        kill()
+        sending.join()
+        sent += len(records) // 4
+        until(lambda: _total(place) >= sent - 50, "samples after the kill", 150)
+
+    def end_the_job_server_and_a_worker() -> None:
         stack.kill("job-server")
         os.kill(_worker(stack), signal.SIGKILL)
-        sending.join()
-        expected = len(records) * 3 // 4
-        until(lambda: _total(place) >= expected - 50, "samples after a worker was killed", 200)
+
+    running = place.command()
+    try:
+        send_and(lambda: None)
+        send_and(lambda: (stack.kill("taskmanager-0"), stack.start("taskmanager-0")))
+        send_and(end_the_job_server_and_a_worker)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(200) == 0, (place.folder / "run.log").read_text()
+        assert running.wait(150) == 0, (place.folder / "run.log").read_text()
     finally:
         running.kill()
         running.wait()
@@ -257,7 +266,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_sto
     first = json.loads((tmp_path / "run.json").read_text())
     assert first["ending"] == "stopped"
     assert not [job for job in flink._ask("GET", "/jobs/overview")["jobs"] if job["state"] == "RUNNING"]
-    place.send(records[len(records) * 3 // 4 :])
+    place.send(quarters.pop())
     resumed = Config(
         **{name: getattr(place.config, name) for name in Config.__struct_fields__}
         | {"engine_options": (*place.config.engine_options, f"--savepoint_path={first['savepoint']}")}
