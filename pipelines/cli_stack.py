@@ -35,7 +35,7 @@ def up(
 ) -> None:
     """Start the parts (default all) that do not run, and wait until healthy."""
     wanted = _known(parts) or PARTS
-    stack = Stack(dir, Ports.free() if free_ports else Ports())
+    stack = Stack(dir, Ports.free() if free_ports else Ports(), exposed=isolated is False)
     _isolate(stack, wanted, isolated)
     if not json:
         print(f"starting {', '.join(wanted)}; the first time their jars are fetched", file=sys.stderr)

@@ -46,7 +46,7 @@ def allowed() -> bool:
 
 def alone() -> bool:
     """Whether this process has no way out already: nothing but loopback."""
-    return set(psutil.net_if_addrs()) <= {"lo"}
+    return {name for name, state in psutil.net_if_stats().items() if state.isup} <= {"lo"}
 
 
 def ready(pid: int) -> bool:

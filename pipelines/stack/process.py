@@ -50,7 +50,7 @@ def start(process: Process, folder: Path, log: Path) -> int:
     environment = {**os.environ, **process.environment, _MARK: _mark(folder, process.name)}
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # spawned, not subprocess: the process is to outlive the object that started it
-    return os.posix_spawn(
+    pid = os.posix_spawn(
         process.command[0],
         process.command,
         environment,
@@ -62,6 +62,13 @@ def start(process: Process, folder: Path, log: Path) -> int:
         setsid=True,
         setsigdef=[signal.SIGPIPE],  # Python ignores it, and the child would too
     )
+    # the new program's environment is there to read a moment after the old one's is gone
+    until = time.monotonic() + 5
+    while not runs(pid, folder, process.name) and not _ended(pid):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.005)
+    return pid
 
 
 def runs(pid: int, folder: Path, name: str) -> bool:
@@ -122,12 +129,18 @@ def _left(processes: Sequence[psutil.Process], patience: float) -> Sequence[psut
     return processes
 
 
+def _ended(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _gone(process: psutil.Process) -> bool:
     try:
         process.wait(timeout=0)  # of our own children this is the last to be heard
     except psutil.TimeoutExpired:
-        # an orphan is buried by init, in its own time
-        return _carries(process) is None
+        return _ended(process.pid)  # an orphan is buried by init, in its own time
     return True
 
 

@@ -21,6 +21,7 @@ from pipelines.stack.process import Process
 PARTS = ("kafka", "flink", "clickhouse")
 _OWNERS = {"kafka": "kafka", "clickhouse": "clickhouse", namespace.NAME: namespace.NAME}
 _PATIENCE = 90.0  # seconds that a part may take to come up
+_LINGERING = 2.0  # seconds that a port may stay taken by what was ended
 _LAST_LINES = 15
 
 
@@ -48,9 +49,11 @@ class Stack:
     Args:
         folder: data, logs, settings and what runs; made if it is not there.
         ports: where to listen; by default those of ``folder/stack.json``, else free ones.
+        exposed: let Beam's servers listen on every interface of a machine that has more than loopback.
     """
 
-    def __init__(self, folder: Path, ports: Ports | None = None) -> None:
+    def __init__(self, folder: Path, ports: Ports | None = None, *, exposed: bool = False) -> None:
+        self._exposed = exposed
         self.folder = folder.resolve()
         self._file = self.folder / "stack.json"
         known = self._read()
@@ -92,13 +95,14 @@ class Stack:
             NotInstalledError: a program or jars that a part needs are not on this machine.
             StackError: a process ended or did not become healthy.
         """
+        if "flink" in parts and not self._exposed and not namespace.alone():
+            raise StackError("Beam's servers listen on every interface: flink needs a network of its own")
         wanted = self._processes(parts)
         with self._lock():
             missing = [one for one in wanted if not self._runs(one.name)]
             for one in missing:
                 processes.end(self.folder, [one.name], signal.SIGKILL)  # what a lost parent left behind
-                if listens(one.port):
-                    raise StackError(f"{one.name}: something else listens on {one.address}")
+                self._wait_for_port(one)
             for one in missing:
                 self._start(one)
         self._wait(wanted)
@@ -199,6 +203,13 @@ class Stack:
         self.log(one.name).parent.mkdir(exist_ok=True)
         state.pids[one.name] = processes.start(one, self.folder, self.log(one.name))
         self._write(state)
+
+    def _wait_for_port(self, one: Process) -> None:
+        until = time.monotonic() + _LINGERING
+        while listens(one.port):  # the threads of one that was killed may hold it a moment longer
+            if time.monotonic() > until:
+                raise StackError(f"{one.name}: something else listens on {one.address}")
+            time.sleep(0.1)
 
     def _wait(self, wanted: Sequence[Process]) -> None:
         until = time.monotonic() + _PATIENCE
