@@ -228,6 +228,7 @@ def test_the_same_events_and_accounts_as_the_local_loop(
     until(lambda: place.committed() == dict(read), "offsets of all that was read")
 
 
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_stopped_and_resumed(
     stack: Stack, records: list[Record], loop: Loop, tmp_path: Path
 ) -> None:
