@@ -72,7 +72,9 @@ def test_the_pipeline_is_the_same_for_every_runner(small: Path) -> None:
 
 
 def test_the_pipeline_passes_the_checks_of_dataflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apache_beam.runners.portability.stager.Stager.create_job_resources", lambda *_, **__: [])
+    monkeypatch.setattr(
+        "apache_beam.runners.portability.stager.Stager.create_job_resources", lambda *_, **__: []
+    )
     given = (
         "--project=project",
         "--region=europe-west1",
