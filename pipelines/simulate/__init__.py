@@ -32,6 +32,7 @@ def simulate(
     progress: Progress | None = None,
     warm_up_s: float = WARM_UP_S,
     quiet_s: float = QUIET_S,
+    least_s: int = 0,
 ) -> list[Label]:
     """Simulate one timeline into files, scenarios one after another with quiet between.
 
@@ -46,6 +47,7 @@ def simulate(
         progress: told what comes next and the part done, 0 to 1.
         warm_up_s: time before the first scenario, in which baselines are learnt.
         quiet_s: time after each scenario.
+        least_s: length of the timeline at least: what is drawn for a world depends on its length.
 
     Returns:
         The labels, as written.
@@ -55,6 +57,7 @@ def simulate(
     """
     tell = progress or (lambda text, part: None)
     episodes, seconds = schedule(parse_all(scenarios), seed, warm_up_s=warm_up_s, quiet_s=quiet_s)
+    seconds = max(seconds, least_s)
     if twin:
         episodes = [episode for episode in episodes if episode.scenario.truth is None]
     tell("simulating traffic", 0.0)

@@ -54,12 +54,17 @@ def parse(text: str) -> Order:
     return Order(CATALOGUE[name], **values)
 
 
-def parse_all(names: Sequence[str]) -> list[Order]:
-    """Read the orders of a command; ``all`` stands for the whole catalogue."""
-    listed = [part for name in names for part in name.split(",") if part.strip()]
-    if not listed:
+def listed(names: Sequence[str]) -> list[str]:
+    """The orders of a command, one by one; ``all`` stands for the whole catalogue."""
+    orders = [part.strip() for name in names for part in name.split(",") if part.strip()]
+    if not orders:
         raise UsageError(f"no scenario given; there are {', '.join(CATALOGUE)}, and 'all'")
-    return [order for name in listed for order in (map(parse, CATALOGUE) if name == "all" else [parse(name)])]
+    return [name for order in orders for name in (CATALOGUE if order == "all" else [order])]
+
+
+def parse_all(names: Sequence[str]) -> list[Order]:
+    """Read the orders of a command."""
+    return [parse(name) for name in listed(names)]
 
 
 def schedule(

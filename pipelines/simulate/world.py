@@ -59,9 +59,7 @@ def build(clock: Clock, seed: int, episodes: list[Episode]) -> World:
         rate = base_rate(service, clock, seed)
         mine = [episode for episode in episodes if episode.place.service is service]
         added = [(episode, surge_rate(episode, rate)) for episode in mine]
-        loads[service.name] = (
-            rate + sum((extra for _, extra in added), np.zeros(clock.seconds))
-        ) / service.rate
+        loads[service.name] = (rate + _unserved(added, clock)) / service.rate
         parts = [requests(service, clock, rate, seed, words)]
         for episode, extra in added:
             if extra.any():
@@ -95,6 +93,16 @@ def build(clock: Clock, seed: int, episodes: list[Episode]) -> World:
         words=words,
         harmed=harmed,
     )
+
+
+def _unserved(added: list[tuple[Episode, Floats]], clock: Clock) -> Floats:
+    """Arrivals a second that no capacity comes with: they fill the servers there are."""
+    extra = np.zeros(clock.seconds)
+    for episode, more in added:
+        surge = episode.scenario.surge
+        if surge is not None and not surge.served:
+            extra += more
+    return extra
 
 
 def _added(service: Service, clock: Clock, extra: Floats, episode: Episode, words: Words) -> Table:

@@ -5,11 +5,13 @@ Field order and types are those of the record structs: a column that a form does
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.simulate.episodes import SERVERS
@@ -20,8 +22,8 @@ from schemas.chunk import Form
 
 Format = Literal["ndjson", "arrow"]
 
-#: Samples a file, and samples an Arrow batch.
-FILE_ROWS, BATCH_ROWS = 100_000, 1000
+#: Samples a file; samples, and seconds of arrivals, of an Arrow batch at most: senders do not wait for long.
+FILE_ROWS, BATCH_ROWS, BATCH_S = 100_000, 1000, 60.0
 #: Decimals kept of a number, enough for any of the signals.
 _DECIMALS = 6
 _OWN = re.compile(r"\d{5}\.(ndjson|arrows)")
@@ -86,8 +88,16 @@ def _arrow(path: Path, form: Form, table: Table, words: Words) -> None:
         kept.append(field)
     batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kept))
     with pa.ipc.new_stream(path, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
-        for first in range(0, batch.num_rows, BATCH_ROWS):
-            stream.write_batch(batch.slice(first, BATCH_ROWS))
+        for first, end in _batches(np.asarray(table["arrival"], float)):
+            stream.write_batch(batch.slice(first, end - first))
+
+
+def _batches(arrival: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """First and last row (exclusive) of each batch."""
+    minutes = np.flatnonzero(np.diff(np.floor(arrival / BATCH_S))) + 1
+    for first, end in pairwise([0, *minutes.tolist(), len(arrival)]):
+        for start in range(first, end, BATCH_ROWS):
+            yield start, min(start + BATCH_ROWS, end)
 
 
 def _columns(form: Form, table: Table) -> Iterator[tuple[str, str, Column]]:

@@ -1,6 +1,6 @@
 """N5: a product launch: legitimate growth, with capacity added as it comes."""
 
-from pipelines.simulate.scenario import Move, Scenario, Surge
+from pipelines.simulate.scenario import Move, Scenario, Surge, shift
 
 SCENARIO = Scenario(
     id="N5",
@@ -10,4 +10,5 @@ SCENARIO = Scenario(
     shape="ramp",
     surge=Surge((1.5, 2.0, 3.0), served=True),
     move=Move("spare", 0.2),
+    effects=(shift("service", "replicas_desired", 2.0), shift("service", "replicas_ready", 2.0)),
 )
