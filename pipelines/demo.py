@@ -18,8 +18,8 @@ from pipelines.demo_view import Day, show
 from pipelines.engines.job import Job
 from pipelines.engines.report import Report
 from pipelines.errors import UsageError
+from pipelines.evaluate.recorded import incidents as read_incidents
 from pipelines.evaluate.scoring import judge
-from pipelines.evaluate.trial import incidents as read_incidents
 from pipelines.progress import bar
 from pipelines.run import start, stopped_by_signals
 from pipelines.simulate import DEMO_SCENARIOS, read_labels, simulate

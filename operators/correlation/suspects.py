@@ -8,6 +8,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from operators.shard.changes import began
+from schemas.identity import IDENTITY_FIELDS
+from schemas.records import ChangeRecord
+
 #: How long before and after the onset a change is looked for, ms: a window of embeddings may begin a quarter
 #: of an hour before the fault that it shows.
 BEFORE, AFTER = 7_200_000, 900_000
@@ -30,6 +34,11 @@ _TARGETS: tuple[tuple[str, float], ...] = (
 )
 
 
+#: Fields of a target as correlation knows it: what of a change's identity says whom it touched.
+_COMPARED = frozenset(
+    {"environment", "service", "service_version", "region", "cluster", "node", "replica", "gpu", "gpu_model"}
+    | {"provider", "request_model", "prompt_version", "route", "task", "tenant_hash"}
+)
 #: A root or a target that names one of these is one machine's.
 _ENTITY = frozenset({"replica", "node", "gpu", "tp_group"})
 
@@ -45,6 +54,20 @@ class Change:
     expected: bool
     to: str
     target: Mapping[str, str]
+
+
+def change_of(record: ChangeRecord) -> Change:
+    """The change that a record, merged from its revisions, tells of."""
+    named = {name: getattr(record, name) for name in IDENTITY_FIELDS if name in _COMPARED}
+    return Change(
+        change_id=record.change_id,
+        change_type=record.change_type,
+        status=record.status or "succeeded",
+        at=began(record),
+        expected=bool(record.expected),
+        to=record.to or "",
+        target={name: value for name, value in named.items() if value},
+    )
 
 
 @dataclass(frozen=True, slots=True)

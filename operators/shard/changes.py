@@ -43,7 +43,7 @@ class Changes:
                 for change in self.known.values()
                 if change.change_type == "maintenance"
                 and change.status not in ("cancelled", "failed")
-                and _began(change) < end
+                and began(change) < end
                 and start < _ends(change)
                 and _names(change, dict(slice_))
             )
@@ -54,7 +54,7 @@ class Changes:
         self.known = {
             name: change
             for name, change in self.known.items()
-            if max(_began(change), _ends(change)) > now - _KEPT_MS
+            if max(began(change), _ends(change)) > now - _KEPT_MS
         }
 
     def snapshot(self) -> bytes:
@@ -81,12 +81,13 @@ def _narrow(target: dict[str, Any]) -> bool:
     return target["node"] is not None or target["region"] is not None
 
 
-def _began(change: ChangeRecord) -> int:
+def began(change: ChangeRecord) -> int:
+    """When a change began, Unix ms."""
     return _ms(change.event_time)
 
 
 def _ends(change: ChangeRecord) -> int:
-    return _began(change) + _MAINTENANCE_MS if change.ends_at is None else _ms(change.ends_at)
+    return began(change) + _MAINTENANCE_MS if change.ends_at is None else _ms(change.ends_at)
 
 
 def _ms(time: datetime | int) -> int:

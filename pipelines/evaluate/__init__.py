@@ -1,20 +1,28 @@
-"""The incident benchmark: labelled timelines through the whole pipeline, scored by incident, over seeds."""
+"""The incident benchmark: labelled timelines through the whole core, scored by incident, over seeds."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from operators.settings import Settings
+from pipelines.config import resolve
 from pipelines.errors import UsageError
 from pipelines.evaluate.intervals import bootstrap, wilson
-from pipelines.evaluate.scoring import Judged, by_scenario, summarise
-from pipelines.evaluate.trial import trial
+from pipelines.evaluate.scoring import Judged, by_scenario, judge, summarise
+from pipelines.evaluate.seeds import reporting
+from pipelines.evaluate.timelines import Pair, Timeline, deal
+from pipelines.evaluate.watch import Watched, watch
 
-#: Settings are tuned on seeds below, and results are reported on seeds from here: never the same.
-REPORTING_SEED = 1000
-
-_RESAMPLED = ("false_pages_per_day", "false_pages_per_series_day", "symptom_kappa", "layer_kappa")
+_HOUR_S = 3600.0
+_RESAMPLED = (
+    *("false_pages_per_day", "false_pages_per_series_day", "info_incidents_per_day"),
+    *("symptom_kappa", "layer_kappa"),
+)
 
 Progress = Callable[[str, float], None]
 
@@ -27,16 +35,18 @@ def evaluate(
     *,
     config: Path | None = None,
     keep: Path | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Run the benchmark.
 
     Args:
-        scenarios: as `pipelines.simulate.simulate` takes them, all in one timeline a seed.
-        seeds: how many, from `REPORTING_SEED` on, or which.
+        scenarios: as `pipelines.simulate.simulate` takes them; many are dealt onto several timelines.
+        seeds: how many of the reporting seeds, or which seeds.
         json_path: where the result is written too.
         progress: told what comes next and the part done, 0 to 1.
         config: a config file whose settings are used; the defaults without one.
-        keep: folder that keeps the telemetry and outputs of every seed.
+        keep: folder that keeps the telemetry and incidents of every timeline.
+        workers: processes; one a core by default.
 
     Returns:
         ``summary`` (figures over all seeds, with 95 % ``intervals``), ``scenarios`` (the same for each),
@@ -45,27 +55,75 @@ def evaluate(
     Raises:
         UsageError: an unknown scenario, or no seed.
     """
-    numbers = list(range(REPORTING_SEED, REPORTING_SEED + seeds)) if isinstance(seeds, int) else list(seeds)
+    numbers = reporting(seeds) if isinstance(seeds, int) else list(seeds)
     if not numbers:
         raise UsageError("seeds: give at least one")
-    tell = progress or (lambda text, part: None)
-    judged = []
-    for place, seed in enumerate(numbers):
-        tell(f"seed {seed}", place / len(numbers))
-        judged.append(trial(scenarios, seed, config=config, keep=keep))
-    result = {
-        "summary": summarise(judged) | {"intervals": intervals(judged)},
-        "scenarios": by_scenario(judged),
-        "seeds": numbers,
-    }
+    settings = resolve(config).settings
+    by_seed = run(scenarios, numbers, settings, progress, keep=keep, workers=workers)
+    result = report(by_seed)
     if json_path is not None:
         json_path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
-    tell("evaluated", 1.0)
     return result
 
 
-def intervals(judged: Sequence[Judged]) -> dict[str, tuple[float, float] | None]:
-    """95 % intervals over timelines: Wilson's for shares, bootstrap over timelines for the others."""
+def run(
+    scenarios: Sequence[str],
+    seeds: Sequence[int],
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    without: tuple[str, ...] = (),
+    keep: Path | None = None,
+    workers: int | None = None,
+) -> dict[int, list[Judged]]:
+    """Judge every timeline of every seed; arguments as for `evaluate` and `watch`."""
+    tell = progress or (lambda text, part: None)
+    pairs = [pair for seed in seeds for pair in deal(scenarios, seed)]
+    # the longest first, so that none is waited for at the end
+    wanted = sorted(
+        dict.fromkeys(each for pair in pairs for each in (pair.faults, pair.twin)), key=lambda t: -t.seconds
+    )
+    watched: dict[Timeline, Watched] = {}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: threads within would fight
+    tell("simulating and watching", 0.0)
+    # a process a timeline: memory is given back
+    with ProcessPoolExecutor(
+        workers or os.cpu_count(), mp_context=get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        futures = {pool.submit(watch, each, settings, without, keep): each for each in wanted}
+        for future in as_completed(futures):
+            watched[futures[future]] = future.result()
+            tell(f"watched {futures[future].name}", len(watched) / len(wanted))
+    by_seed: dict[int, list[Judged]] = {seed: [] for seed in seeds}
+    for pair in pairs:
+        by_seed[pair.faults.seed].append(_judged(pair, watched))
+    return by_seed
+
+
+def _judged(pair: Pair, watched: Mapping[Timeline, Watched]) -> Judged:
+    faults, twin = watched[pair.faults], watched[pair.twin]
+    return judge(
+        faults.labels,
+        faults.incidents,
+        twin_incidents=twin.incidents,
+        days=pair.faults.seconds / (24 * _HOUR_S),
+        series=faults.series,
+    )
+
+
+def report(by_seed: Mapping[int, Sequence[Judged]]) -> dict[str, Any]:
+    """The result of judged timelines, as `evaluate` returns it."""
+    everything = [one for judged in by_seed.values() for one in judged]
+    return {
+        "summary": summarise(everything) | {"intervals": intervals(by_seed)},
+        "scenarios": by_scenario(everything),
+        "seeds": list(by_seed),
+    }
+
+
+def intervals(by_seed: Mapping[int, Sequence[Judged]]) -> dict[str, tuple[float, float] | None]:
+    """95 % intervals: Wilson's for shares of labels and pages, bootstrap over seeds for the others."""
+    judged = [one for each in by_seed.values() for one in each]
     outcomes = [outcome for one in judged for outcome in one.outcomes]
     found = sum(outcome.found for outcome in outcomes)
     false_pages = sum(one.false_pages for one in judged)
@@ -74,8 +132,9 @@ def intervals(judged: Sequence[Judged]) -> dict[str, tuple[float, float] | None]
         "false_share": wilson(false_pages, false_pages + found),
         "chance": wilson(sum(outcome.by_chance for outcome in outcomes), len(outcomes)),
     }
-    return shares | {name: bootstrap(judged, _figure(name)) for name in _RESAMPLED}
+    worlds = list(by_seed.values())
+    return shares | {name: bootstrap(worlds, _figure(name)) for name in _RESAMPLED}
 
 
-def _figure(name: str) -> Callable[[Sequence[Judged]], float | None]:
-    return lambda sample: summarise(sample)[name]
+def _figure(name: str) -> Callable[[Sequence[Sequence[Judged]]], float | None]:
+    return lambda sample: summarise([one for world in sample for one in world])[name]

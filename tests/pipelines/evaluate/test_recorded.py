@@ -1,11 +1,11 @@
-"""A trial reads back what the pipeline's own sink wrote, and scores it as it was."""
+"""What the pipeline's own sink wrote is read back and scored as it was."""
 
 from pathlib import Path
 from uuid import UUID
 
 from operators.sinks import FileSink
+from pipelines.evaluate.recorded import incidents
 from pipelines.evaluate.scoring import judge
-from pipelines.evaluate.trial import incidents
 from pipelines.simulate import Label, simulate
 from schemas.outputs import Incident
 
