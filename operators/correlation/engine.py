@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from operators.correlation.episodes import Topology, episode
 from operators.correlation.grouping import Group, group
-from operators.correlation.incidents import Context, as_of_now, first_id, tell
+from operators.correlation.incidents import Context, as_of_now, first_id, moved_prompts, tell
 from operators.correlation.suspects import BEFORE, Change
 from schemas.outputs import Incident
 from schemas.rows import incidents_table, read_events, read_incidents
@@ -81,9 +81,9 @@ def _read(store: Tables, now: int, since: int) -> _Read:
         for row in _query(store, "changes", since=since - BEFORE)
     ]
     events = read_events(store.query(_sql("episodes"), {"since": since}))
-    groups = group(map(episode, events), topology)
+    groups = group(map(episode, events), topology, changes)
     stored = read_incidents(store.query(_sql("stored"), {"since": since}))
-    return _Read(Context(topology, changes, now), groups, stored)
+    return _Read(Context(topology, changes, now, moved_prompts(groups)), groups, stored)
 
 
 def _versions(store: Tables, found: Group, read: _Read, claimed: set[UUID]) -> list[Incident]:

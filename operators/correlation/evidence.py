@@ -76,6 +76,7 @@ ENGINE = (
 )
 #: Quality signals whose move says harm, not only difference: they make an input shift a page again.
 HARM = (
+    "gen_ai.server.errors",
     "gen_ai.canary.",
     "gen_ai.feedback.",
     "gen_ai.output.parse_failure_ratio",

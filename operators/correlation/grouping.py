@@ -7,10 +7,11 @@ when the group is wide already: about all of a service, or about siblings that s
 The order is event time's, so running it again, or later, gives the same groups.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from operators.correlation.episodes import Episode, Topology
+from operators.correlation.suspects import Change
 
 #: Slices on these fields keep incidents apart when they differ.
 APART = ("replica", "gpu_model", "provider", "route", "region", "node", "tp_group")
@@ -30,7 +31,7 @@ class Rules:
 
     slack: int = 120_000
     onset: int = 300_000
-    chain: int = 2_700_000
+    chain: int = 1_200_000
     span: int = 10_800_000
     faint: int = 3_600_000
     reopen: int = 1_800_000
@@ -69,8 +70,18 @@ class Group:
         return not any(name in places[0] and len({i.get(name) for i in places}) == 1 for name in APART)
 
 
-def group(episodes: Iterable[Episode], topology: Topology, rules: Rules = Rules()) -> list[Group]:
-    """Groups in order of their first detection."""
+def group(
+    episodes: Iterable[Episode], topology: Topology, changes: Sequence[Change] = (), rules: Rules = Rules()
+) -> list[Group]:
+    """Groups in order of their first detection.
+
+    Args:
+        episodes: in any order.
+        topology: what runs where.
+        changes: those confined to a place begin something new, apart from what went on before.
+        rules: times.
+    """
+    confined = [change for change in changes if change.target.keys() & set(APART)]
     groups: list[Group] = []
     for member in sorted(episodes, key=lambda e: (e.detected, e.start, str(e.event_id))):
         identity = topology.expand(member.identity)
@@ -78,6 +89,7 @@ def group(episodes: Iterable[Episode], topology: Topology, rules: Rules = Rules(
             (rank, len(found.members), -index)
             for index, found in enumerate(groups)
             if (rank := _fit(found, member, identity, rules))
+            and (rank == 2 or not _begun(found, member, identity, confined, rules))
         ]
         if fitting:
             groups[-max(fitting)[2]].add(member, identity)
@@ -114,6 +126,19 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
         return 1
     together = any(o.signal == member.signal and abs(o.start - member.start) <= rules.onset for o in tied)
     return int(together)
+
+
+def _begun(
+    found: Group, member: Episode, identity: dict[str, str], changes: Sequence[Change], rules: Rules
+) -> bool:
+    """Whether a member began with a change to some place that the group was there before."""
+    return any(
+        change.at - rules.slack <= member.start <= change.at + rules.onset
+        and found.start < change.at - rules.slack
+        and change.target.get("service", "") == identity.get("service", "")
+        and all(identity.get(name, value) == value for name, value in change.target.items() if name in APART)
+        for change in changes
+    )
 
 
 def _counts(member: Episode) -> bool:

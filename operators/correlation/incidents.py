@@ -4,15 +4,15 @@ An incident is told as it stood at a moment of event time, from the members dete
 raised" and "as it is now" come from the same code.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
 from operators.correlation.evidence import Verdict, classify
 from operators.correlation.grouping import Group
-from operators.correlation.localise import affected, localise, shared
-from operators.correlation.playbook import Case, advise
+from operators.correlation.localise import affected, localise, shared, skewed
+from operators.correlation.playbook import CONVINCING, Case, advise
 from operators.correlation.suspects import Change, ScoredChange, rank
 from operators.lifecycle.meaning import meaning
 from operators.series import SeriesKey
@@ -21,10 +21,11 @@ from schemas.outputs import Incident, Severity, Suspect
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: All members resolved for this long (ms): the incident is.
 QUIET = 600_000
-#: So many different signals, none of them able to page alone, lift an incident to warning together
-#: when each has gone on for this long (ms).
-CORROBORATION, LASTING = 3, 300_000
-
+#: Moved answers are believed after this long (ms).
+PATIENCE = 480_000
+#: Moved answers below this score (-log10) page not even after a change.
+SUSPICIOUS = 6.5
+ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
 #: Faint signs that together open an incident, and the score (-log10) of one that opens it alone.
 FEW, STRONG = 4, 10.0
 
@@ -39,11 +40,18 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What correlation knows beside the episodes."""
+    """What correlation knows beside a group: ``asked``: all episodes of moved prompts, but for their mix."""
 
     topology: Topology
     changes: Sequence[Change]
     now: int
+    asked: Sequence[Episode] = ()
+
+
+def moved_prompts(groups: Iterable[Group]) -> list[Episode]:
+    """Episodes of all groups that say that users ask something else."""
+    members = (member for group in groups for member in group.members)
+    return [member for member in members if member.signal == ASKED and member.statistic != "mix"]
 
 
 def tell(group: Group, context: Context) -> Iterator[Incident]:
@@ -74,7 +82,14 @@ def _version(
     verdict = _verdict(members, suspects)
     raised = paged if paged is not None and paged <= moment else None
     advice = advise(
-        Case(verdict.symptom, verdict.layer, root, frozenset(m.signal for m in members), suspects)
+        Case(
+            verdict.symptom,
+            verdict.layer,
+            root,
+            frozenset(m.signal for m in members),
+            suspects,
+            skewed(known, context.topology),
+        )
     )
     first = min(members, key=lambda m: (m.start, m.detected))
     top = max(members, key=lambda m: (harms(m), SEVERITIES.index(m.severity), m.score))
@@ -85,7 +100,7 @@ def _version(
         incident_id=incident_id,
         version=version,
         status="resolved" if resolved else "open",
-        severity=_severity(members, verdict, moment),
+        severity=_severity(members, verdict, _blamed(suspects), context.asked, moment),
         title=f"{_WORDS[verdict.symptom]}: {top.summary or _where(root)}",
         started_at=_onset(members),
         detected_at=_first(opened_at(known), raised) or moment,
@@ -122,13 +137,19 @@ def opened_at(group: Group) -> int | None:
 def paged_at(group: Group, moment: int, context: Context) -> int | None:
     """The first moment up to ``moment`` at which the incident stood at warning or above, or None."""
     times = {m.detected for m in group.members} | {m.paged for m in group.members if m.paged is not None}
-    times |= {max(m.detected, m.start + LASTING) for m in group.members}
+    times |= {m.detected + PATIENCE for m in group.members if m.signal == ANSWERS}
+    times |= {m.paged + PATIENCE for m in group.members if m.paged is not None and m.signal == ANSWERS}
     for time in sorted(time for time in times if time <= moment):
         known = _until(group, time)
         suspects = rank(
             _by(context.changes, time), known.start, shared(known) | localise(known, context.topology)
         )
-        if _severity(known.members, _verdict(known.members, suspects), time) != "info":
+        if (
+            _severity(
+                known.members, _verdict(known.members, suspects), _blamed(suspects), context.asked, time
+            )
+            != "info"
+        ):
             return time
     return None
 
@@ -168,16 +189,55 @@ def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange]) -> Ve
     return classify(members, types)
 
 
-def _severity(members: Sequence[Episode], verdict: Verdict, moment: int) -> Severity:
+def _severity(
+    members: Sequence[Episode], verdict: Verdict, blamed: bool, asked: Sequence[Episode], moment: int
+) -> Severity:
     """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
     counted = [m for m in members if not m.suppressed]
+    counted = [m for m in counted if m.signal != ANSWERS or _holds(m, asked, moment)]
     worst = max((_then(m, moment) for m in counted), default=0)
-    lasting = {m.signal for m in counted if harms(m) and min(m.end, moment) - m.start >= LASTING}
-    if worst == 0 and len(lasting) >= CORROBORATION:
+    if worst == 0 and blamed and any(_suspicious(m, asked, moment) for m in members):
         worst = 1
     if verdict.symptom == "input_shift":
         worst = 0
     return SEVERITIES[worst]
+
+
+def _blamed(suspects: Sequence[ScoredChange]) -> bool:
+    return any(suspect.score >= CONVINCING for suspect in suspects)
+
+
+def _suspicious(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
+    """Whether moved answers that would not page alone do after a change that may have moved them."""
+    if (
+        member.signal != ANSWERS
+        or member.statistic == "mix"
+        or member.score < SUSPICIOUS
+        or member.suppressed
+    ):
+        return False
+    lasting = member.detected + PATIENCE <= moment <= member.end + PATIENCE
+    return lasting and not _asked(member, asked, moment)
+
+
+def _holds(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
+    """Whether moved embeddings count: they have lasted, and the questions had not moved by then.
+
+    What users ask moves answers too, and is seen to have moved some windows later.
+    """
+    if member.paged is None or not member.paged + PATIENCE <= moment <= member.end + PATIENCE:
+        return False
+    return not _asked(member, asked, moment)
+
+
+def _asked(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
+    """Whether questions to the same service had moved, too, as known by then."""
+    return any(
+        other.detected <= moment
+        and other.end >= member.start - PATIENCE
+        and other.identity.get("service") == member.identity.get("service")
+        for other in asked
+    )
 
 
 def harms(member: Episode) -> bool:

@@ -29,6 +29,11 @@ SINGLED = 0.7
 MOST = 0.6
 
 
+#: Signals that say how much a place has to do.
+_LOAD = frozenset({"gen_ai.server.arrivals", "gen_ai.server.requests_running", "hw.gpu.utilization"})
+#: Signals that say that requests wait, and the share of replicas that are few.
+_WAITING = frozenset({"gen_ai.server.requests_waiting", "gen_ai.server.queue_time"})
+FEW_OF = 0.4
 #: Narrow evidence below this share of an incident's evidence says nothing of its root.
 SUBSTANTIAL = 0.15
 
@@ -76,6 +81,27 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
 def _common(identities: Sequence[dict[str, str]]) -> dict[str, str]:
     first, *rest = identities
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
+
+
+def skewed(group: Group, topology: Topology) -> bool:
+    """Whether load rose at some replicas while it fell at siblings, or requests wait at few of many."""
+    waits = [
+        identity
+        for member, identity in zip(group.members, group.identities, strict=True)
+        if member.signal in _WAITING and member.severity != "info" and "replica" in identity
+    ]
+    full = {identity["replica"] for identity in waits}
+    if full and len(full) <= FEW_OF * len(topology.values("replica", waits[0].get("service"))):
+        return True
+    ways: dict[tuple[str, str | None], dict[bool, set[str]]] = {}
+    for member, identity in zip(group.members, group.identities, strict=True):
+        if member.signal in _LOAD and "replica" in identity:
+            place = (member.signal, identity.get("service"))
+            ways.setdefault(place, {}).setdefault(member.rises, set()).add(identity["replica"])
+    return any(
+        len(way) == 2 and len(way[True] - way[False]) >= 1 and len(way[False] - way[True]) >= 2
+        for way in ways.values()
+    )
 
 
 def affected(group: Group) -> tuple[dict[str, str], ...]:

@@ -16,13 +16,14 @@ CONVINCING = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a rule may look at."""
+    """What a rule may look at; ``skewed``: load rose at some places and fell at their siblings."""
 
     symptom: Symptom
     layer: Layer
     root: Mapping[str, str]
     signals: frozenset[str]
     suspects: Sequence[ScoredChange]
+    skewed: bool = False
 
     def change(self, *types: str) -> ScoredChange | None:
         """The best convincing suspect of one of these change types."""
@@ -108,6 +109,8 @@ def _output(case: Case) -> Advice | None:
 def _capacity(case: Case) -> Advice | None:
     if case.symptom != "performance_degradation":
         return None
+    if case.skewed:
+        return Advice("reroute", "some replicas are loaded while their siblings idle")
     if "tenant_hash" in case.root:
         return Advice("rate_limit_tenant", "one tenant's load explains it", case.root["tenant_hash"])
     if case.sees(

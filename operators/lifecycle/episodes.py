@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from operators.events import build
 from operators.lifecycle.findings import Finding, Source
+from operators.lifecycle.harm import Harm
 from operators.lifecycle.meaning import meaning
 from operators.lifecycle.severity import RANK, effect, is_material, kind_of, severity_of
 from operators.series import SeriesKey, event_id, fingerprint
@@ -42,6 +43,8 @@ class Episode(Struct, kw_only=True):
     alarms: int = 0
     material: int = 0
     size: float = 0.0
+    direction: int = 0
+    harm: Harm
     revision: int = -1
     kind: AnomalyKind
     severity: Severity
@@ -103,6 +106,8 @@ class Lifecycle:
             if episode is not None and episode.stage == "resolved" and self._cooled(episode, start):
                 del self.episodes[place]
                 episode = None
+            if episode is not None:
+                episode.harm.add(finding)
             if not finding.alarm:
                 if episode is not None and self._calm(episode, end):
                     events.append(self._tell(episode, end))
@@ -144,10 +149,12 @@ class Lifecycle:
                 del self.episodes[place]
 
     def _open(self, finding: Finding, start: int, end: int) -> Episode:
-        kind = finding.kind or kind_of(finding)
+        kind, harm = finding.kind or kind_of(finding), Harm()
+        harm.add(finding)
         return Episode(
             source=finding.source,
             key=finding.key,
+            harm=harm,
             detector=finding.detector,
             onset=start,
             window_end=end,
@@ -177,8 +184,10 @@ class Lifecycle:
         if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
         size = effect(finding) if finding.source == "bank" else finding.score
-        if size >= episode.size or episode.alarms == 1:
-            # an event shows its worst window, not its last
+        if episode.alarms == 1:
+            episode.direction = finding.direction
+        if (size >= episode.size and finding.direction == episode.direction) or episode.alarms == 1:
+            # an event shows its worst window the way it began: not its last, nor the way back
             episode.size = size
             episode.observed, episode.baseline = finding.observed, finding.expected
             episode.samples = finding.samples
@@ -190,7 +199,7 @@ class Lifecycle:
             )
             episode.calibration = finding.calibration
         episode.attributes = dict(finding.attributes)
-        severity: Severity = finding.severity or severity_of(finding, episode.material)
+        severity: Severity = finding.severity or severity_of(finding, episode.material, episode.harm)
         changed = suppressed != episode.suppressed_by
         episode.suppressed_by = suppressed
         if suppressed:

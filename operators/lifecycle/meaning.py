@@ -33,10 +33,10 @@ class Meaning:
 
 
 _SIGNALS: dict[str, Meaning] = {
-    "gen_ai.server.time_to_first_token": Meaning("TTFT", 1, PERFORMANCE, 0.05),
+    "gen_ai.server.time_to_first_token": Meaning("TTFT", 1, PERFORMANCE, 0.15),
     "gen_ai.server.time_per_output_token": Meaning("time per output token", 1, PERFORMANCE, 0.003),
-    "gen_ai.server.request.duration": Meaning("request duration", 1, PERFORMANCE, 0.3),
-    "gen_ai.server.queue_time": Meaning("queue time", 1, PERFORMANCE, 0.1),
+    "gen_ai.server.request.duration": Meaning("request duration", 1, PERFORMANCE, 1.0),
+    "gen_ai.server.queue_time": Meaning("queue time", 1, PERFORMANCE, 0.25),
     "gen_ai.server.arrivals": Meaning("arrivals", None, PERFORMANCE),
     "gen_ai.server.completions": Meaning("completions", None, PERFORMANCE),
     "gen_ai.server.errors": Meaning("errors", 1, PERFORMANCE, 0.01),

@@ -3,6 +3,7 @@
 import math
 
 from operators.lifecycle.findings import Finding
+from operators.lifecycle.harm import Harm, is_share
 from operators.lifecycle.meaning import meaning
 from schemas.outputs import AnomalyKind, Severity
 
@@ -11,6 +12,8 @@ RANK: dict[Severity, int] = {"info": 0, "warning": 1, "error": 2, "critical": 3}
 
 #: Below this a GPU's heat harms nobody (degrees Celsius).
 _WARM = 80.0
+#: Below this a KV cache has room.
+_FULL = 0.8
 #: A script that holds this share already is one the users ask for, no corruption.
 _REQUESTED = 0.02
 _FATAL = frozenset({"rate:uncorrected", "rate:xid"})
@@ -24,22 +27,31 @@ _FAINT = frozenset({"variance/1"})
 _AT_ONCE = 3.0
 #: Decades beyond the budget, and windows in alarm, at which one that goes on pages.
 _SUSTAINED, _WINDOWS = 0.5, 3
+#: Decades beyond the budget that the bad samples of an episode must come to, all counted.
+_ADDED = 1.0
+#: Decades beyond the budget at which moved embeddings page: topics wander, and pooled tails are short.
+_FAR = 5.5
+#: A tail must move further to harm as much: it is of few requests.
+_TAILS = {"p95": 3.0, "p99": 5.0}
 #: Changes smaller than this (`effect`) are found, and told, but wake nobody.
-_SMALL = 0.3
+_SMALL = 0.4
 
 
-def severity_of(finding: Finding, windows: int) -> Severity:
+def severity_of(finding: Finding, windows: int, harm: Harm) -> Severity:
     """Severity of an alarming finding.
 
     Args:
         finding: of a series that the table of meanings judges.
         windows: with a material change (`is_material`) so far in its episode, this one included.
+        harm: over its episode.
     """
     key = finding.key
     worse = meaning(key).worse
-    if worse is None or (worse and worse * finding.direction < 0) or finding.detector in _FAINT:
+    if worse is None or (worse and not _went(finding, worse)) or finding.detector in _FAINT:
         return "info"
     if key.signal == "hw.temperature" and finding.observed < _WARM:
+        return "info"
+    if key.signal == "gen_ai.server.kv_cache_usage" and finding.observed < _FULL:
         return "info"
     if key.signal == "gen_ai.output.script_share" and finding.expected >= _REQUESTED:
         return "info"
@@ -50,20 +62,29 @@ def severity_of(finding: Finding, windows: int) -> Severity:
     if key.statistic in _FATAL:
         return "error"
     momentary = finding.detector in _MOMENTARY
-    if not is_material(finding) or not _convincing(excess, windows, momentary):
+    share = is_share(finding)
+    sure = _convincing(excess, windows, momentary)
+    if not is_material(finding) or not (sure or (share and harm.adds_up(finding.threshold + _ADDED))):
+        return "info"
+    if share and not harm.matters(key):
         return "info"
     if excess >= 4 and size >= 3:
         return "critical"
     return "error" if excess >= 2 and size >= 1.5 else "warning"
 
 
+def _went(finding: Finding, worse: int) -> bool:
+    """Whether it went the way that is worse; where nothing is observed the direction alone says so."""
+    moved = finding.observed - finding.expected
+    return worse * finding.direction >= 0 and not worse * moved < 0
+
+
 def is_material(finding: Finding) -> bool:
     """Whether the change is large enough to matter, however sure it is."""
     if finding.source != "bank":
         return True
-    return (
-        abs(finding.observed - finding.expected) >= meaning(finding.key).least and effect(finding) >= _SMALL
-    )
+    least = meaning(finding.key).least * _TAILS.get(finding.key.statistic, 1.0)
+    return abs(finding.observed - finding.expected) >= least and effect(finding) >= _SMALL
 
 
 def _convincing(excess: float, windows: int, momentary: bool) -> bool:
@@ -75,10 +96,9 @@ def _convincing(excess: float, windows: int, momentary: bool) -> bool:
 
 def _embedding_severity(finding: Finding, excess: float, windows: int) -> Severity:
     """What users ask may change, and with it the mix of answers; the answer to the same question may not."""
-    lasting = windows >= _WINDOWS and excess >= _AT_ONCE / 2
-    if finding.key.statistic == "mix" or not (lasting or excess >= _AT_ONCE):
+    if finding.key.statistic == "mix" or excess < _FAR or windows < 2:
         return "info"
-    return "critical" if excess >= 8 else "error" if excess >= 4 else "warning"
+    return "critical" if excess >= 2 * _FAR else "error" if excess >= 1.5 * _FAR else "warning"
 
 
 def effect(finding: Finding) -> float:

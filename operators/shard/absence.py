@@ -213,7 +213,9 @@ class Absence:
         carries = base.topic in _CARRIES and base.signal in _SPOKESMEN
         if not carries or self._scaled_in(catalogue, base, gap) or self._rolled_out(catalogue, base, gap):
             return "info", "telemetry_fault"
-        width = min(gap, _RING // 2)
+        width = gap
+        if width > _RING // 2:
+            return "info", "telemetry_fault"  # how it was before is not known any more
         for parent in _parents(catalogue, base):
             after, before = self._sum(parent, 0, width), self._sum(parent, width, width)
             lost, carried = before - after, float(self.rate[place]) * width * self.window_s

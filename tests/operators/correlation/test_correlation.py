@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from operators.correlation.episodes import Episode, Topology
 from operators.correlation.grouping import group
-from operators.correlation.incidents import Context, as_of_now, first_id, paged_at, tell
+from operators.correlation.incidents import Context, as_of_now, first_id, moved_prompts, paged_at, tell
 from operators.correlation.localise import localise
 from operators.correlation.suspects import Change, rank
 
@@ -214,19 +214,54 @@ def test_a_change_after_the_onset_or_hours_before_is_no_suspect():
         assert not rank([prompt_change(at)], T0, BASE)
 
 
-def test_weak_signals_that_agree_page_when_the_third_has_lasted():
-    members = [
-        episode(1, TTFT, 0, severity="info"),
-        episode(2, TPOT, 4, severity="info"),
-        episode(3, "gen_ai.server.queue_time", 8, severity="info"),
-    ]
-    context = Context(TOPOLOGY, (), T0 + 600 * MINUTE)
+ANSWERS, QUESTIONS = "gen_ai.output.embedding", "gen_ai.prompt.embedding"
+LATER = T0 + 600 * MINUTE
+
+
+def test_faint_signs_are_told_and_wake_nobody():
+    signals = (TTFT, TPOT, "gen_ai.server.queue_time", DURATION)
+    members = [episode(i, signal, 4 * i, severity="info") for i, signal in enumerate(signals)]
     (found,) = group(members, TOPOLOGY)
-    assert paged_at(found, context.now, context) == members[2].start + 5 * MINUTE
-    told = list(tell(found, context))
-    assert [(t.version, t.severity) for t in told] == [(1, "warning"), (2, "warning")]
-    raised = members[2].start + 5 * MINUTE
-    assert {(t.detected_at, t.paged_at) for t in told} == {(raised, raised)}
+    assert {(t.severity, t.paged_at) for t in tell(found, Context(TOPOLOGY, (), LATER))} == {("info", None)}
+
+
+def test_moved_answers_page_once_they_have_lasted():
+    (found,) = group([episode(1, ANSWERS, 0, symptom="invalid_inference")], TOPOLOGY)
+    opened, raised, _ = tell(found, Context(TOPOLOGY, (), LATER))
+    assert (opened.severity, raised.severity) == ("info", "warning")
+    assert raised.paged_at == found.members[0].detected + 8 * MINUTE
+
+
+def test_moved_answers_do_not_page_when_questions_moved_before_they_had_lasted():
+    answers = episode(1, ANSWERS, 0, symptom="invalid_inference", replica="r1")
+    questions = episode(2, QUESTIONS, 5, severity="info", symptom="input_shift", replica="r6")
+    found = group([answers, questions], TOPOLOGY)
+    context = Context(TOPOLOGY, (), LATER, moved_prompts(found))
+    assert {version.paged_at for each in found for version in tell(each, context)} == {None}
+
+
+def test_faintly_moved_answers_page_after_a_change():
+    faint = replace(episode(1, ANSWERS, 5, severity="info", symptom="invalid_inference"), score=7.0)
+    (found,) = group([faint], TOPOLOGY)
+    assert paged_at(found, LATER, Context(TOPOLOGY, (), LATER)) is None
+    context = Context(TOPOLOGY, (prompt_change(3),), LATER)
+    assert paged_at(found, LATER, context) == faint.detected + 8 * MINUTE
+
+
+def test_a_change_to_one_place_begins_an_incident_of_its_own():
+    members = [episode(1, TTFT, 0), episode(2, "gen_ai.output.entropy", 12, region="us")]
+    assert len(group(members, TOPOLOGY)) == 1
+    assert len(group(members, TOPOLOGY, [prompt_change(11, region="us")])) == 2
+    assert len(group(members, TOPOLOGY, [prompt_change(11, region="eu")])) == 1
+
+
+def test_load_at_few_replicas_is_sent_elsewhere():
+    few = [episode(i, "gen_ai.server.requests_waiting", 0, replica=f"r{i}") for i in range(2)]
+    (found,) = group(few, TOPOLOGY)
+    assert incident(found).action == "reroute"
+    everywhere = [episode(i, "gen_ai.server.requests_waiting", 0, replica=f"r{i}") for i in range(8)]
+    (found,) = group(everywhere, TOPOLOGY)
+    assert incident(found).action == "add_capacity"
 
 
 def test_one_faint_sign_is_an_event_but_no_incident():

@@ -89,6 +89,33 @@ def test_a_moment_or_a_trifle_wakes_nobody() -> None:
     assert {e.severity for e in play([trifle] * 6)[0]} == {"info"}
 
 
+def test_an_event_shows_its_worst_window_not_the_way_back() -> None:
+    events, _, _ = play([finding(True, observed=0.9), finding(True, observed=0.01)])
+    assert {e.observed_value for e in events} == {0.9}
+
+
+def share(bad: int, of: int, *, completed: bool = False, alarm: bool = True) -> Finding:
+    """A window of a share that is expected to be 0.0001 (errors) or 1 (completions)."""
+    signal, statistic = ("completions", "completed") if completed else ("errors", "ratio")
+    key = KEY._replace(signal=f"gen_ai.server.{signal}", statistic=statistic, kind="ratio", unit="1")
+    seen, expected = ((of - bad) / of, 1.0) if completed else (bad / of, 0.0001)
+    direction, score = (-1, 6.0) if completed else (1, 5.2)
+    return Finding("bank", key, "rare/1", alarm, score, 5.1, 6e-6, seen, expected, 0.0, 1.0, of, direction)
+
+
+def test_few_bad_requests_wake_nobody_until_they_add_up() -> None:
+    drops = [share(1, 60), share(0, 60, alarm=False)] * 8
+    paged = [e.updated_at for e in play(drops)[0] if e.paged_at == e.updated_at]
+    assert paged == [11 * MINUTE + LATENESS]
+
+
+def test_completions_that_come_later_are_no_harm() -> None:
+    waves = [share(6, 12, completed=True), share(-6, 12, completed=True)] * 6
+    assert {e.severity for e in play(waves)[0]} == {"info"}
+    hang = [share(11, 12, completed=True)] * 4
+    assert "info" not in {e.severity for e in play(hang)[0][2:]}
+
+
 def test_confirmation_delays_firing_but_not_the_onset() -> None:
     events, _, _ = play([True, True, True], confirm=3)
     assert [(e.window_start, e.detected_at) for e in events] == [(0, 3 * MINUTE + LATENESS)]
@@ -133,9 +160,9 @@ def test_the_detector_that_led_at_firing_stays() -> None:
 
 def test_severity_only_rises_and_the_page_is_of_its_first_revision_at_warning() -> None:
     better, worse = finding(True, observed=0.1), finding(True, observed=2.0, score=12.0)
-    events, _, _ = play([better, worse, finding(True)])
-    assert [e.severity for e in events] == ["info", "critical", "critical"]
-    assert [e.paged_at for e in events] == [None, 2 * MINUTE + LATENESS, 2 * MINUTE + LATENESS]
+    events, _, _ = play([better, worse, worse, finding(True)])
+    assert [e.severity for e in events] == ["info", "info", "critical", "critical"]
+    assert [e.paged_at for e in events] == [None, None, *[3 * MINUTE + LATENESS] * 2]
     assert events[0].detected_at == MINUTE + LATENESS
 
 
