@@ -41,6 +41,7 @@ def row(judged: Judged, places: slice, budget: float) -> dict[str, Any]:
     onset, inside = episodes(alarms(rate, budget))
     granted = rate.size / budget
     low, high = interval(onset.sum(0))
+    bar = "held" if onset.sum() <= BAR * granted else "MISSED" if low > BAR * granted else "over, unsure"
     names, times = np.unique(lead[onset], return_counts=True)
     led = sorted(zip(times.tolist(), names.tolist(), strict=True), reverse=True)
     return {
@@ -51,11 +52,7 @@ def row(judged: Judged, places: slice, budget: float) -> dict[str, Any]:
         "share_in_alarm": float(inside.mean()),
         "first_500": float(onset[:500].sum() / (500 * rate.shape[1] / budget)),
         "led_by": ", ".join(f"{judged.detectors[i].partition('/')[0]} {n}" for n, i in led[:3]),
-        "verdict": ""
-        if onset.sum() <= BAR * granted
-        else "MISSED"
-        if low > BAR * granted
-        else "over, unsure",
+        "bar": bar,
     }
 
 
