@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, bool] = {
     "detection.fleet": False,
     "detection.labelled": False,
     "detection.real_noise": False,
+    "incidents": False,
 }
 OUT = Path("build/bench")
 DOCS = Path("docs/benchmark.md")

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from pipelines.evaluate.matching import Body, Told, agree, belongs, told
@@ -193,13 +194,19 @@ def _accepted(outcome: Outcome) -> bool:
 
 def _brief(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     found = [outcome for outcome in outcomes if outcome.found]
-    delays = sorted((outcome.raised_at or 0) - outcome.label.onset for outcome in found)
+    delays = [(outcome.raised_at or 0) - outcome.label.onset for outcome in found]
+    leads = [
+        outcome.label.first_user_report - (outcome.raised_at or 0)
+        for outcome in found
+        if outcome.label.first_user_report is not None
+    ]
     return {
         "labels": len(outcomes),
         "found": len(found),
         "in_time": _share(outcome.in_time for outcome in outcomes),
         "chance": _share(outcome.by_chance for outcome in outcomes),
-        "median_delay_s": delays[len(delays) // 2] / 1000 if delays else None,
+        "median_delay_s": median(delays) / 1000 if delays else None,
+        "median_lead_s": median(leads) / 1000 if leads else None,
         "incidents_per_label": _ratio(sum(outcome.incidents for outcome in found), len(found)),
         "symptom_right": _share(truth == answer for truth, answer in _answers(found, "symptom")),
         "layer_right": _share(truth == answer for truth, answer in _answers(found, "layer")),
