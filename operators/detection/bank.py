@@ -29,6 +29,8 @@ FREEZE, ACCEPT, ACCEPT_H = 1 / 3000.0, 72.0, 4.0
 #: A lone value is hardly said to be rarer than (n + 1) to this power; what it says beyond counts so much, in
 #: logs.
 LONE_REACH, LONE_SLOPE = 2.0, 0.4
+#: A value of this size, or infinite, is no measurement: it counts as missing.
+_MOST = 1e30
 #: A first odd value for this many windows is no spike if it lies among those of the last windows.
 APART = 3.0
 
@@ -127,7 +129,7 @@ class Bank:
         self._columns.load({name: values for name, values in arrays.items() if name not in own})
 
     def _judge(self, state: Rows, time_s: float | Floats, window: WindowValues) -> Verdicts:
-        given = ~np.isnan(window.value)
+        given = np.abs(window.value) < _MOST
         n = state["n"]
         young = n < WARM_UP
         active = given & ~young
@@ -173,7 +175,7 @@ class Bank:
         self, state: Rows, window: WindowValues, given: NDArray[np.bool_], time_s: float | Floats
     ) -> Floats:
         """What is judged: counts a window instead of rates, normal scores instead of ratios of trials."""
-        value = window.value * state["unit"]
+        value = np.where(given, window.value, np.nan) * state["unit"]
         known = given & ~np.isnan(window.hits) & (window.samples > 0)
         state["of_trials"][...] = np.where(given, known, state["of_trials"])
         if not known.any():
