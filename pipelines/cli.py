@@ -71,6 +71,13 @@ def run(
         Literal["fnapi", "flink", "dataflow"] | None, typer.Option("--runner", help="of Beam; default fnapi")
     ] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="stop when the input is read")] = False,
+    observe: Annotated[
+        str | None,
+        typer.Option("--observe", metavar="HOST:PORT", help="serve /metrics, /healthz and /readyz there"),
+    ] = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None, typer.Option("--log-format", help="default text")
+    ] = None,
     json: Json = False,
     engine_options: Annotated[
         list[str] | None,
@@ -82,7 +89,15 @@ def run(
 
     run.command(
         config,
-        {"input": input, "clickhouse": clickhouse, "output": output, "engine": engine, "runner": runner},
+        {
+            "input": input,
+            "clickhouse": clickhouse,
+            "output": output,
+            "engine": engine,
+            "runner": runner,
+            "observe": observe,
+            "log_format": log_format,
+        },
         engine_options=tuple(engine_options or ()),
         until_end=until_end,
         as_json=json,
@@ -250,21 +265,20 @@ def main() -> None:
         kinds = {kind.__name__ for kind in type(problem).__mro__}
         if "StoreUrlError" in kinds:
             _fail(2, problem)
-        if kinds & {
-            "EngineError",
-            "StoreError",
-            "SinkError",
-            "SourceError",
-            "StackError",
-            "StateError",
-            "OSError",
-        }:
+        if kinds & _SAID:
             _fail(1, problem)
+        from pipelines.observe import logs
+
+        if logs.failed(problem, known=False):
+            sys.exit(1)
         raise
 
 
 def _fail(code: int, problem: Exception) -> None:
-    print(f"driftline: {problem}", file=sys.stderr)
+    from pipelines.observe import logs
+
+    if not logs.failed(problem):
+        print(f"driftline: {problem}", file=sys.stderr)
     sys.exit(code)
 
 

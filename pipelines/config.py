@@ -8,6 +8,7 @@ the file: it names the files that hold them, or they come from the environment.
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,6 +52,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ``input``: a folder, or ``kafka://HOST:PORT``; ``output``: the same, for the anomalies and incidents
     topics and dead letters, or None. ``state``: folder for the local engine's snapshots, or None.
+    ``observe``: HOST:PORT at which `driftline run` serves metrics, health and readiness, or None.
     """
 
     input: str | None = None
@@ -61,6 +63,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     engine_options: tuple[str, ...] = ()
     state: str | None = None
     correlate_s: Annotated[float, Meta(gt=0)] = 30.0
+    observe: str | None = None
+    log_format: Literal["text", "json"] = "text"
     kafka: Kafka = Kafka()
     settings: Settings = Settings()
 
@@ -200,6 +204,8 @@ def _check_addresses(config: Config, source: Source) -> None:
             raise source.error(field, f"{address} lacks a port: kafka://HOST:PORT[,HOST:PORT]")
         if servers is not None and "@" in servers:
             raise source.error(field, "holds a user; use kafka.username_file or DRIFTLINE_KAFKA_USERNAME")
+    if config.observe and not re.fullmatch(r"[^/\s]+:\d{1,5}", config.observe):
+        raise source.error("observe", f"{config.observe} is not HOST:PORT, such as 127.0.0.1:9464")
     url = config.clickhouse
     if not url.startswith(("chdb:", "http://", "https://")):
         raise source.error("clickhouse", f"{url} is neither chdb:PATH nor http(s)://HOST:PORT/DB")

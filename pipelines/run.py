@@ -23,6 +23,7 @@ from pipelines.engines.job import Job
 from pipelines.engines.report import OUTCOMES, Report
 from pipelines.errors import UsageError
 from pipelines.labels import shares, with_shares
+from pipelines.observe import logs, observed
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,7 @@ def command(
 ) -> None:
     """Resolve the config, run, print the report."""
     config = resolve(path, **flags, engine_options=engine_options or None)
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    logs.set_up(config.log_format)
     stop = threading.Event()
     with stopped_by_signals(stop), _progress(quiet=as_json) as progress:
         report = start(Job(config, until_end=until_end, stop=stop, progress=progress))
@@ -57,10 +56,19 @@ def command(
 
 
 def start(job: Job) -> Report:
-    """Run a job on its engine; `UsageError` when that engine cannot run it."""
+    """Run a job on its engine, observed where the config says so; `UsageError` when it cannot run it."""
     check_runnable(job.config)
     chosen = engine(job.config)
-    return chosen.run(replace(job, config=_labelled(job.config)))  # type: ignore[no-any-return]
+    with observed(job.config.observe, job.stop) as meters:
+        job = replace(job, config=_labelled(job.config), meters=meters)
+        about = {name: getattr(job.config, name) for name in ("engine", "input", "output", "clickhouse")}
+        about["config_hash"] = job.config.settings.config_hash()
+        log.info("run started: %s on %s", about["engine"], about["input"], extra=about)
+        report: Report = chosen.run(job)
+        samples = sum(account["in"] for account in report.accounts.values())
+        counted = {"samples": samples, "events": report.events, "incidents": report.incidents}
+        log.info("run %s: %d samples", report.ending, samples, extra={"ending": report.ending} | counted)
+        return report
 
 
 def _labelled(config: Config) -> Config:

@@ -98,7 +98,7 @@ class Reader:
             self._lanes[partition.name] = _Lane(partition, intake)
         if fresh:
             news = [partition.name for partition in fresh]
-            log.info("partitions: %s", ", ".join(news), extra={"partitions": news})
+            log.info("%d new partitions, first %s", len(news), news[0], extra={"partitions": news})
         self._elsewhere = any(not each.here and _timed(each) for each in known)
         names = tuple(sorted({partition.name for partition in known} | self._lanes.keys()))
         for lane in self._lanes.values():

@@ -1,0 +1,68 @@
+"""The log of a command: lines for people, or one JSON object a line.
+
+A record's ``extra`` are its fields. Machines are told all that a run goes through; people, who get a report
+at its end, what they should look at. Of the libraries only warnings are shown. Nothing of a sample's content
+is ever logged.
+"""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+import msgspec
+
+Format = Literal["text", "json"]
+
+#: Whose ``info`` is shown.
+_TOLD: dict[Format, tuple[str, ...]] = {
+    "text": ("pipelines.observe",),
+    "json": ("pipelines", "operators"),
+}
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """``time``, ``level``, ``logger``, ``message``, its own fields, ``exception`` where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+        time = datetime.fromtimestamp(record.created, UTC)
+        line |= {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line, enc_hook=str, order="sorted").decode()
+
+
+def set_up(kind: Format, stream: TextIO | None = None) -> None:
+    """Log to the error stream, in that format."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    if kind == "json":
+        handler.setFormatter(JsonFormatter())
+        logging.captureWarnings(True)
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in _TOLD[kind]:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def failed(problem: BaseException, *, known: bool = True) -> bool:
+    """Log what a command ends with, where its log is JSON; says whether it is.
+
+    Args:
+        problem: what it ends with.
+        known: whether its message is all there is to say; else the traceback comes too.
+    """
+    if not any(isinstance(each.formatter, JsonFormatter) for each in logging.getLogger().handlers):
+        return False
+    fields = {"error": type(problem).__name__}
+    log = logging.getLogger("driftline")
+    log.error("%s", problem, extra=fields, exc_info=None if known else problem)
+    return True
