@@ -47,7 +47,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="same seed, same day")] = 1,
     json: Json = False,
 ) -> None:
-    """Simulate an incident day, run it through the pipeline, show what was found."""
+    """Run a simulated incident day, show what is found."""
     from pipelines import demo
 
     demo.command(out, seed, as_json=json)
@@ -84,7 +84,7 @@ def run(
         typer.Argument(metavar="[-- ENGINE OPTIONS]", help="given to the engine as they are"),
     ] = None,
 ) -> None:
-    """Read telemetry, find anomalies, write them to ClickHouse, correlate them to incidents."""
+    """Telemetry in, anomaly events and incidents out."""
     from pipelines import run
 
     run.command(
@@ -136,7 +136,7 @@ def query(
 
 @app.command()
 def migrate(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json = False) -> None:
-    """Bring the tables of the configured ClickHouse up to date."""
+    """Bring the tables in ClickHouse up to date."""
     from pipelines.config import resolve
     from pipelines.migrate import migrate
 
@@ -154,7 +154,10 @@ def label(
     clickhouse: ClickHouse = None,
     json: Json = False,
 ) -> None:
-    """Say whether an event was right; detectors that keep being wrong get less of the budget."""
+    """Say whether an event was right.
+
+    Detectors that keep being wrong on a series get less of its alarm budget from the next start on.
+    """
     from operators.clickhouse import Store
     from pipelines.config import resolve
     from pipelines.labels import label
@@ -167,7 +170,10 @@ def label(
 
 @app.command()
 def labels(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json = False) -> None:
-    """Precision by detector and signal, as labelled, and the budget shares it lowered."""
+    """Precision by detector, as labelled.
+
+    And the budget shares that labels lowered.
+    """
     from rich.console import Console
 
     from operators.clickhouse import Store

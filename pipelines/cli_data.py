@@ -25,7 +25,10 @@ def simulate(
     twin: Annotated[bool, typer.Option("--twin", help="the same seed without faults")] = False,
     json: Json = False,
 ) -> None:
-    """Simulate telemetry with labelled incidents: one timeline, scenarios one after another."""
+    """Make telemetry with labelled incidents.
+
+    One timeline, scenarios one after another.
+    """
     from pipelines.progress import bar
     from pipelines.simulate import simulate
     from pipelines.times import unix_ms
@@ -57,7 +60,10 @@ def import_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Turn any CSV file into telemetry records; times without a zone are UTC."""
+    """Turn any CSV file into telemetry records.
+
+    Times without a zone are UTC.
+    """
     from pipelines.importing import import_csv
     from pipelines.progress import bar
 
@@ -83,7 +89,10 @@ def backtest(
     plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png|DIR")] = None,
     json: Json = False,
 ) -> None:
-    """Run CSV files through the detectors: a score for every row, and how good that was."""
+    """Score every row of CSV files.
+
+    With labels: how good the alarms were.
+    """
     from pipelines.backtest import backtest
 
     backtest(
@@ -131,7 +140,10 @@ def evaluate(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
     keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="keep every seed's data")] = None,
 ) -> None:
-    """The incident benchmark: labelled timelines through the whole pipeline, scored by incident."""
+    """Run the incident benchmark.
+
+    Labelled timelines through the whole pipeline, scored by incident.
+    """
     from pipelines.evaluate import evaluate
     from pipelines.evaluate.view import show as show_summary
     from pipelines.progress import bar
@@ -152,7 +164,10 @@ def compare(
     clickhouse: Annotated[str | None, typer.Option("--clickhouse", metavar="URL")] = None,
     json: Json = False,
 ) -> None:
-    """Compare two versions on matched traffic: go, hold or roll back."""
+    """Judge a candidate version on matched traffic.
+
+    The verdict is go, hold or roll back; it stays valid however often one looks.
+    """
     from pipelines.compare import command
 
     command(baseline, candidate, since, until, config=config, clickhouse=clickhouse, as_json=json)

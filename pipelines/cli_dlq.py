@@ -7,7 +7,7 @@ import typer
 
 from pipelines.cli_data import show
 
-app = typer.Typer(help="Dead letters: what was refused, why, and sending it again.", no_args_is_help=True)
+app = typer.Typer(help="Dead letters: list them, send them again.", no_args_is_help=True)
 
 Where = Annotated[
     str | None, typer.Option("--from", metavar="DIR|kafka://HOST:PORT", help="default: the output, or input")

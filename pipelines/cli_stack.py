@@ -12,7 +12,7 @@ from pipelines.cli_data import Json, show
 from pipelines.errors import UsageError
 from pipelines.stack import PARTS, Ports, Stack, StackError, Status
 
-app = typer.Typer(help="Kafka, Flink and ClickHouse on this machine, without Docker.", no_args_is_help=True)
+app = typer.Typer(help="Kafka, Flink and ClickHouse without Docker.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option("--dir", metavar="DIR", help="data, logs and what runs")]
 Parts = Annotated[list[str] | None, typer.Argument(metavar="[kafka] [flink] [clickhouse]")]
@@ -33,7 +33,7 @@ def up(
     free_ports: Annotated[bool, typer.Option("--free-ports", help="not the well-known ports")] = False,
     json: Json = False,
 ) -> None:
-    """Start the parts (default all) that do not run, and wait until healthy."""
+    """Start parts (default all); wait until healthy."""
     wanted = _known(parts) or PARTS
     stack = Stack(dir, Ports.free() if free_ports else Ports(), exposed=isolated is False)
     _isolate(stack, wanted, isolated)
@@ -65,7 +65,10 @@ def exec_(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND …")],
     dir: Folder = HERE,
 ) -> None:
-    """Run a command in the stack's network, DRIFTLINE_CLICKHOUSE set."""
+    """Run a command in the stack's network.
+
+    DRIFTLINE_CLICKHOUSE is set there.
+    """
     stack = _there(dir)
     program = shutil.which(command[0])
     if not program:
