@@ -94,6 +94,7 @@ def _versions(store: Tables, found: Group, read: _Read, claimed: set[UUID]) -> l
     """
     members = {member.event_id for member in found.members}
     holders = [i for i in read.stored if i.incident_id not in claimed and members & set(i.event_ids)]
+    holders.sort(key=lambda i: i.status == "merged")  # what went into another stays there
     known = holders[0] if holders else None
     incident_id = known.incident_id if known else first_id(found)
     claimed.add(incident_id)

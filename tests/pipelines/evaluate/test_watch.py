@@ -4,9 +4,11 @@ from pathlib import Path
 
 import msgspec
 
+from operators.correlation.engine import correlate
 from pipelines.config import resolve
 from pipelines.engines.job import Job
 from pipelines.engines.local import run
+from pipelines.engines.outputs import open_store
 from pipelines.evaluate.matching import Told, told
 from pipelines.evaluate.recorded import incidents
 from pipelines.evaluate.watch import Core
@@ -21,7 +23,7 @@ def test_what_is_watched_is_what_a_run_tells(tmp_path: Path) -> None:
         output=str(tmp_path / "out"),
         clickhouse=f"chdb:{tmp_path / 'tables'}",
         engine="local",
-        correlate_s=1e9,
+        correlate_s=5.0,
     )
     run(Job(resolved, until_end=True))
     core = Core(resolved.settings)
@@ -29,6 +31,8 @@ def test_what_is_watched_is_what_a_run_tells(tmp_path: Path) -> None:
     recorded = told(incidents(tmp_path / "out"))
     assert recorded
     assert list(map(_scored, told(core.incidents()))) == list(map(_scored, recorded))
+    with open_store(resolved) as store:
+        assert correlate(store) == []  # all has been told
 
 
 def _scored(one: Told) -> dict[str, object]:
