@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.detection.judged import bank_of
 from operators.detection import WindowValues
 
-CORES, WINDOWS, WARM = 2, 10, 30
+CORES, WINDOWS, WARM = 2, 10, 26
 Span = tuple[float, float]
 
 
