@@ -15,6 +15,7 @@ from operators.columns import Columns, Field, Rows
 from operators.detection import baseline, budget, granularity, records, season, transform, trials
 from operators.detection.baseline import WARM_UP
 from operators.detection.panel import Panel
+from operators.detection.shares import Shares
 from operators.detection.tails import Fit
 from operators.detection.verdicts import EMPIRICAL, EXTRAPOLATED, PRIOR, Verdicts, WindowValues
 from operators.detectors.channel import Floats, Window
@@ -53,7 +54,9 @@ class Bank:
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
         self._patience = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
-        self._budget = budget.Budget(settings.alarm_budget.per_series_days * 86_400 / self.period_s)
+        windows = settings.alarm_budget.per_series_days * 86_400 / self.period_s
+        self._budget = budget.Budget(windows, settings.alarm_budget.fleet_fdr)
+        self._shares = Shares(settings.budget_shares, self.detector_ids, self._panel.leads)
         self._columns = Columns(
             (
                 *baseline.FIELDS,
@@ -113,7 +116,8 @@ class Bank:
                 state = self._columns.take(slice(int(some[0]), int(some[-1]) + 1) if run else some)
                 times = time_ms if isinstance(time_ms, int) else time_ms[part]
                 values = window if len(some) == len(rows) else window.part(part)
-                parts.append(self._judge(state, times / 1000.0, values))
+                shares = self._shares.at(self.keys, some)
+                parts.append(self._judge(state, times / 1000.0, values, len(rows), shares))
                 if not run:
                     self._columns.put(some, state)
         return Verdicts.join(parts) if parts else Verdicts.none()
@@ -128,7 +132,9 @@ class Bank:
         self._panel.load(own)
         self._columns.load({name: values for name, values in arrays.items() if name not in own})
 
-    def _judge(self, state: Rows, time_s: float | Floats, window: WindowValues) -> Verdicts:
+    def _judge(
+        self, state: Rows, time_s: float | Floats, window: WindowValues, among: int, shares: Floats | None
+    ) -> Verdicts:
         given = np.abs(window.value) < _MOST
         n = state["n"]
         young = n < WARM_UP
@@ -148,11 +154,13 @@ class Bank:
         statistic = self._panel.observe(state, seen)
         fit = self._panel.tails.fit(state)
         rates = self._panel.rates(state, seen, fit, statistic, lately, self._day)
+        if shares is not None:
+            rates = np.minimum(rates / shares, 1.0)
         lead, rate = self._least(rates, n, window.samples)
         raw_rate = np.where(active, rate, 1.0)
         rate = records.bounded(state, raw_rate, active)
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
-        alarm = self._budget.decide(state, rate, active)
+        alarm = self._budget.decide(state, rate, active, among)
         verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)
         self._learn(state, seen, features, at, fit, statistic, raw_rate)
         self._learn_trials(state, window, np.where(young, given, seen.learn))
