@@ -20,12 +20,14 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from operators.adapters.acknowledge import Acknowledgements
+from operators.adapters.beam.meters import BeamMeters, Both
 from operators.adapters.beam.process import Process, Reading, forget, process
 from operators.adapters.beam.shards import ShardDoFn
 from operators.adapters.beam.sinks import DEAD_LETTERS, TakeApart, WriteDeadLetters, WriteEmissions
 from operators.adapters.beam.source import TelemetrySource
 from operators.adapters.source import Source
 from operators.clickhouse import Store
+from operators.meters import Meters
 from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
@@ -64,13 +66,15 @@ def run(job: Job) -> Report:
     here = process(job_id)
     here.stop, here.progress = job.stop, job.progress
     here.acknowledgements = Acknowledgements(config.settings.shards)
+    here.meters = Both(BeamMeters(), job.meters)
     watch = Stopwatch()
     watch.enter("open")
     try:
         with open_store(config) as store:
-            outputs = here.outputs = Outputs(config, store)
+            outputs = here.outputs = Outputs(config, store, job.stop, here.meters)
             try:
-                with Correlator(store, outputs, config.correlate_s) as correlator:
+                correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
+                with correlator:
                     watch.enter("read")
                     _execute(job, job_id, here)
                     watch.enter("correlate")
@@ -163,5 +167,5 @@ def _open_source(config: Config, until_end: bool, part: tuple[int, int]) -> Sour
     return open_source(Job(config, until_end=until_end), part)
 
 
-def _open_outputs(config: Config) -> Outputs:
-    return Outputs(config, Store.open(config.clickhouse))
+def _open_outputs(config: Config, meters: Meters) -> Outputs:
+    return Outputs(config, Store.open(config.clickhouse), meters=meters)

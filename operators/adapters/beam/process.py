@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from operators.adapters.acknowledge import Acknowledgements
+from operators.adapters.beam.meters import BeamMeters
 from operators.adapters.beam.totals import Totals
 from operators.adapters.source import Source
+from operators.meters import Meters
 from operators.settings import Settings
 from operators.shard import Shard
 
@@ -45,6 +47,7 @@ class Process:
     stop: threading.Event = field(default_factory=threading.Event)
     acknowledgements: Acknowledgements | None = None
     progress: Callable[[int | None], None] | None = None
+    meters: Meters = field(default_factory=BeamMeters)
     no_data_s: float = 0.0
     failure: BaseException | None = None
     outputs: Any = None

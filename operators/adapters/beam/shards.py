@@ -7,6 +7,7 @@ then the packets once more, their emissions being out already.
 """
 # mypy: allow-untyped-calls
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -20,10 +21,14 @@ from operators.adapters.beam.codec import Handout, decode_packet, encode_handout
 from operators.adapters.beam.process import Live, process
 from operators.adapters.beam.totals import Totals, decode_totals, encode_totals
 from operators.adapters.drive import done_to, drive
+from operators.adapters.metering import tell_shard
 from operators.emission import Emission
+from operators.meters import STATE_BYTES
 from operators.settings import Settings
 from operators.shard import Shard
 from operators.state import StateError
+
+_logger = logging.getLogger(__name__)
 
 #: Below this many bytes of packets no snapshot is taken.
 MIN_LOG_BYTES = 4 * 2**20
@@ -87,6 +92,9 @@ class ShardDoFn(beam.DoFn):
         now = time.monotonic()
         if handed_out or moved or live.shard.clock.exhausted or now - live.told_s >= TELL_EVERY_S:
             live.told_s = now
+            meters = process(self._job_id).meters
+            tell_shard(meters, live.shard)
+            meters.set(STATE_BYTES, live.snapshot_bytes + live.log_bytes, str(index))
             yield encode_handout(Handout(Emission(index), reached if moved else None, live.totals))
 
     def _live(self, index: int, stamp: bytes | None, snapshot: Any, totals: Any, log: Any) -> Live:
@@ -110,6 +118,9 @@ class ShardDoFn(beam.DoFn):
             live.log_bytes += len(packed)
             live.log_count += 1
         live.done_to = done_to(shard)
+        if stamp:
+            fields = {"shard": index, "snapshot_bytes": live.snapshot_bytes, "replayed": live.log_count}
+            _logger.info("shard %d is restored", index, extra=fields)
         shards[index] = live
         return live
 

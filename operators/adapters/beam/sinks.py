@@ -5,19 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import apache_beam as beam
-import msgspec
-from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import TaggedOutput
 
 from operators.adapters.beam.codec import decode_handout, decode_parcel, packets
 from operators.adapters.beam.process import Reading, process
 from operators.adapters.beam.totals import Totals
+from operators.adapters.metering import tell_emission
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission, by_window
+from operators.meters import Meters
 from schemas.rows import Count
 
-#: Namespace of driftline's Beam metrics. Samples are counted under the JSON of [topic, outcome, reason].
-NAMESPACE = "driftline"
 DEAD_LETTERS = "dead_letters"
 
 
@@ -30,11 +28,11 @@ class Outputs(Protocol):
     def flush(self) -> None: ...  # noqa: D102
 
 
-OpenOutputs = Callable[[], Outputs]
+OpenOutputs = Callable[[Meters], Outputs]
 
 
 class TakeApart(beam.DoFn):
-    """Parcels to (shard, packet); dead letters on a side output; accounts as counters.
+    """Parcels to (shard, packet); dead letters on a side output.
 
     It runs in the process of the source and brings along how to open it: what is kept of a source in a
     savepoint outlives configs and versions, so nothing of that is in there.
@@ -51,9 +49,6 @@ class TakeApart(beam.DoFn):
     def process(self, element: bytes) -> Iterator[Any]:
         """One poll's parcel."""
         contents = decode_parcel(element)
-        for topic, outcome, reason, samples in contents.accounts:
-            name = msgspec.json.encode([topic, outcome, reason]).decode()
-            Metrics.counter(NAMESPACE, name).inc(samples)
         yield from packets(contents).items()
         for letter in contents.dead_letters:
             yield TaggedOutput(DEAD_LETTERS, letter)
@@ -71,7 +66,7 @@ class _Write(beam.DoFn):
         here = process(self._job_id)
         with here.lock:
             if here.outputs is None:
-                here.outputs = self._open()
+                here.outputs = self._open(here.meters)
         self._outputs: Outputs = here.outputs
         self._process = here
 
@@ -84,7 +79,7 @@ class _Write(beam.DoFn):
 
 
 class WriteEmissions(_Write):
-    """Handouts into the sinks; counts events by kind, windows, buckets and what came too late."""
+    """Handouts into the sinks."""
 
     def start_bundle(self) -> None:
         """Nothing is done with yet in this bundle."""
@@ -102,15 +97,7 @@ class WriteEmissions(_Write):
                 self._flush()
         else:
             self._outputs.write(emission)
-        for event in emission.events:
-            if event.revision == 0:
-                Metrics.counter(NAMESPACE, f"events/{event.kind}").inc()
-        Metrics.counter(NAMESPACE, "revisions").inc(len(emission.events))
-        Metrics.counter(NAMESPACE, "windows").inc(len(emission.windows))
-        if emission.buckets is not None:
-            Metrics.counter(NAMESPACE, "buckets").inc(emission.buckets.num_rows)
-        for topic, samples in emission.late.items():
-            Metrics.counter(NAMESPACE, f"after_idle/{topic}").inc(samples)
+        tell_emission(self._process.meters, emission)
         if done_to is not None:
             self._done_to[emission.shard] = done_to
 

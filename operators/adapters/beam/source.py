@@ -8,6 +8,7 @@ What Beam keeps of a source in a savepoint is its pickle: it holds a job id and 
 to open it comes with the stages of the job that runs now.
 """
 
+import logging
 import os
 import threading
 import time
@@ -21,7 +22,10 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 from operators.adapters.beam.codec import encode_parcel, parcel
 from operators.adapters.beam.process import Reading, process, reading
 from operators.adapters.reader import Reader
+from operators.meters import Meters
 from operators.state import StateError
+
+log = logging.getLogger(__name__)
 
 #: First line of every encoded mark; the intakes' snapshots in it have a version of their own.
 _LAYOUT = b"driftline mark 1"
@@ -110,7 +114,7 @@ class TelemetrySource(UnboundedSource):
         reader = before.hand_over(mark.stamp if mark else None) if before else None
         if reader is None:
             how = reading(self._job_id)
-            reader = _read_on(how, how.opener(self._part), mark)
+            reader = _read_on(how, how.opener(self._part), mark, process(self._job_id).meters)
         return TelemetryReader(reader, self._job_id, self._part, mark)
 
     def get_checkpoint_mark_coder(self) -> MarkCoder:
@@ -122,11 +126,12 @@ class TelemetrySource(UnboundedSource):
         return coders.BytesCoder()
 
 
-def _read_on(how: Reading, source: Any, mark: Mark | None) -> Reader:
+def _read_on(how: Reading, source: Any, mark: Mark | None, meters: Meters) -> Reader:
     try:
         if mark is None:
-            return Reader(source, how.settings, until_end=how.until_end)
-        return Reader.restore(mark.snapshot, source, how.settings, until_end=how.until_end)
+            return Reader(source, how.settings, until_end=how.until_end, meters=meters)
+        log.info("reading goes on from a checkpoint")
+        return Reader.restore(mark.snapshot, source, how.settings, until_end=how.until_end, meters=meters)
     except BaseException:
         source.close()
         raise
