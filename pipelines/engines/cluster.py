@@ -16,8 +16,10 @@ from apache_beam.runners.runner import PipelineState
 
 from operators.adapters.beam.totals import FINISHED, OUTPUTS
 from operators.clickhouse import Store, StoreError
+from operators.meters import UNMETERED
 from pipelines.engines import beam as engine
 from pipelines.engines.correlator import Correlator
+from pipelines.engines.counted import Counted
 from pipelines.engines.flink import ENDED, Flink
 from pipelines.engines.job import Job
 from pipelines.engines.outputs import Outputs, open_store
@@ -28,6 +30,8 @@ from schemas.rows import Count
 LOOK_EVERY_S = 1.0
 #: How long the job may take from submission until the cluster has it.
 APPEARS_S = 180.0
+#: How often the job's totals are read for the meters.
+TELL_EVERY_S = 10.0
 
 _TOTALS = """
 SELECT topic, outcome, reason, toInt64(argMax(samples, revision)) AS samples
@@ -50,17 +54,23 @@ def run(job: Job) -> Report:
     watch = Stopwatch()
     watch.enter("open")
     with open_store(config) as store:
-        outputs = Outputs(config, store)
+        outputs = Outputs(config, store, job.stop, job.meters)
         try:
-            with Correlator(store, outputs, config.correlate_s) as correlator:
+            correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
+            with correlator:
                 watch.enter("submit")
                 submitted = submit(job, chosen, run_id)
                 watched = _Watched(job, store, submitted, flink, run_id, cloud.job_name)
                 watch.enter("read")
                 ending, savepoint = watched.until_it_ends()
                 watch.enter("correlate")
-                correlator.finish()
-                outputs.flush()
+                try:
+                    correlator.finish()
+                    outputs.flush()
+                except StoreError:
+                    if savepoint:
+                        log.warning("the job was stopped with the savepoint %s", savepoint)
+                    raise
             counts, tally, series = figures(totals(store, run_id))
         finally:
             outputs.close()
@@ -122,6 +132,8 @@ class _Watched:
         self._name = name
         self._flink = flink
         self._id = ""
+        self._counted = Counted(job.meters, job.config.settings.windows.idle_s)
+        self._told_s = float("-inf")
 
     def until_it_ends(self) -> tuple[Ending, str]:
         """How it ended, and the savepoint it was stopped with."""
@@ -131,6 +143,7 @@ class _Watched:
         while not self._job.stop.wait(LOOK_EVERY_S):
             try:
                 state = self._flink.state(self._id)
+                self._tell(running=state == "RUNNING")
                 if state == "FAILED":
                     raise EngineError(f"job {self._name} failed: {self._flink.failure(self._id)}")
                 if state in ENDED:
@@ -147,12 +160,26 @@ class _Watched:
         """As Beam tells it: Dataflow ends a job by itself once its input is read."""
         while not self._job.stop.wait(LOOK_EVERY_S):
             state = self._submitted.state
+            try:
+                self._tell(running=state == PipelineState.RUNNING)
+            except StoreError as problem:
+                log.warning("%s", problem)
             if state == PipelineState.FAILED:
                 raise EngineError(f"job {self._name} failed; see its log on {self._job.config.runner}")
             if PipelineState.is_terminal(state):
                 return "done" if state == PipelineState.DONE else "stopped"
         self._submitted.cancel()
         return "stopped"
+
+    def _tell(self, *, running: bool) -> None:
+        """Meters, where someone wants them."""
+        if self._job.meters is UNMETERED:
+            return
+        self._counted.running(running=running)
+        now = time.monotonic()
+        if now - self._told_s >= TELL_EVERY_S:
+            self._told_s = now
+            self._counted.tell(totals(self._store, self._run_id), now)
 
     def _appear(self, flink: Flink) -> None:
         until = time.monotonic() + APPEARS_S

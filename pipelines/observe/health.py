@@ -51,7 +51,12 @@ class Health:
 
     @property
     def alive(self) -> bool:
-        """Whether every part got round lately; who waits for the store gets round by asking it again."""
+        """Whether every part got round lately; who waits for the store gets round by asking it again.
+
+        A run that is to end has the time it needs, for a savepoint or a last correlation.
+        """
+        if self._stop.is_set():
+            return True
         waits = bool(self._recorder.value(of.STORE_AWAY))
         turns = [self._turn_s("storing")] if waits else [self._turn_s("reading"), self._turn_s("detecting")]
         return all(turn is None or turn <= HANGS_AFTER_S for turn in turns)

@@ -144,6 +144,8 @@ def test_a_loop_that_hangs_is_not_alive(watched: Watched) -> None:
     assert watched.alive() == 200
     watched.recorder.set(of.TURN, watched.time() - HANGS_AFTER_S - 5, "detecting")
     assert watched.alive() == 503
+    watched.stop.set()
+    assert watched.alive() == 200
 
 
 def test_who_waits_for_the_store_is_alive(watched: Watched) -> None:
