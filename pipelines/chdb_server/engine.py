@@ -70,7 +70,7 @@ class Engine:
 
     def __init__(self, folder: str):
         self._folder = folder
-        self._held = chdb.connect(folder)
+        self._held = chdb.connect(folder)  # type: ignore[no-untyped-call,unused-ignore]
         self.version: str
         self.timezone: str
         self.version, self.timezone = json.loads(
@@ -83,7 +83,7 @@ class Engine:
         Raises:
             EngineError: ClickHouse refuses it.
         """
-        connection = chdb.connect(self._folder)
+        connection = chdb.connect(self._folder)  # type: ignore[no-untyped-call,unused-ignore]
         try:
             return _run(connection, statement)
         except (RuntimeError, chdb.ChdbError) as problem:
