@@ -16,7 +16,7 @@ def _app() -> App:
             raise UsageError("DRIFTLINE_CONFIG names no file: set it to a config whose `input:` is Kafka")
         config = resolve(Path(file), engine="faust")
         check_runnable(config)
-        return make_app(config)[0]
+        return make_app(config)
     except UsageError as problem:
         print(f"driftline: {problem}", file=sys.stderr)
         sys.exit(2)

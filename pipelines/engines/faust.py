@@ -8,6 +8,7 @@ and its command line; the two stages are services of it that take batches (`oper
 
 import asyncio
 import gc
+from contextlib import ExitStack
 from typing import Any
 
 import faust
@@ -29,6 +30,7 @@ from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, kafka_options
 from pipelines.engines.outputs import Outputs, open_store
 from pipelines.engines.report import Report, Stopwatch, Tally, make_report
+from pipelines.observe import logs, observed
 from schemas.topics import INPUT_TOPICS
 
 #: How often a run is looked at.
@@ -48,20 +50,29 @@ def run(job: Job) -> Report:
 
 
 class Worker(Service):
-    """One worker: topics, store, sinks, the two stages, and correlation where shard 0 is kept."""
+    """One worker: topics, store, sinks, the two stages, and correlation where shard 0 is kept.
 
-    def __init__(self, config: Config, *, until_end: bool = False, **service: Any) -> None:
+    Without a job it is its own: stopping it ends every wait, and it serves its meters as its config says.
+    """
+
+    def __init__(self, config: Config, job: Job | None = None, **service: Any) -> None:
         super().__init__(**service)
         self.config = config
         self.options = kafka_options(config, config.input or "")
-        self._until_end = until_end
+        self._alone = job is None
+        self._job = job or Job(config)
+        self._until_end = self._job.until_end
+        self._observed = ExitStack()
         self._begun = False
 
     async def on_start(self) -> None:
         """Make what the stages need, and start them."""
+        stop, meters = self._job.stop, self._job.meters
+        if self._alone:
+            meters = self._observed.enter_context(observed(self.config.observe, stop))
         await self._create_topics()
         self.store: Store = await asyncio.to_thread(open_store, self.config)
-        self.outputs = Outputs(self.config, self.store)
+        self.outputs = Outputs(self.config, self.store, stop, meters)
         settings = self.config.settings
         self.reading = Reading(
             self.options,
@@ -69,20 +80,34 @@ class Worker(Service):
             settings,
             until_end=self._until_end,
             deliver=self._deliver,
+            meters=meters,
             loop=self.loop,
             beacon=self.beacon,
         )
-        self.detecting = Detecting(self.options, settings, self.outputs, loop=self.loop, beacon=self.beacon)
+        self.detecting = Detecting(
+            self.options, settings, self.outputs, meters, loop=self.loop, beacon=self.beacon
+        )
         self.correlator = Correlator(
-            self.store, self.outputs, self.config.correlate_s, here=lambda: 0 in self.detecting.shards
+            self.store,
+            self.outputs,
+            self.config.correlate_s,
+            here=lambda: 0 in self.detecting.shards,
+            stop=stop,
+            meters=meters,
         )
         self.correlator.__enter__()
         self._begun = True
         await self.add_runtime_dependency(self.detecting)
         await self.add_runtime_dependency(self.reading)
 
+    async def on_stop(self) -> None:
+        """Wait for no store that is away any longer."""
+        if self._alone:
+            self._job.stop.set()
+
     async def on_shutdown(self) -> None:
         """Let go of sinks and store; the stages have settled."""
+        await asyncio.to_thread(self._observed.close)
         if not self._begun:
             return
         await asyncio.to_thread(self.correlator.__exit__, None, None, None)
@@ -147,16 +172,16 @@ class App(faust.App):
         self.finalize()
 
 
-def make_app(config: Config, *, until_end: bool = False, web: bool = True) -> tuple[App, Worker]:
-    """The app, and the worker that it starts."""
-    worker = Worker(config, until_end=until_end)
+def make_app(config: Config) -> App:
+    """The app, with the worker that it starts."""
+    worker = Worker(config)
     app = App(
         config.kafka.group,
         broker=f"kafka://{worker.options.servers}",
-        web_enabled=web,
         web_bind="127.0.0.1",
         web_host="127.0.0.1",
         autodiscover=False,
+        logging_config=logs.dict_config() if config.log_format == "json" else None,
     )
     app.service(worker)  # type: ignore[arg-type]  # takes instances, too
 
@@ -164,13 +189,13 @@ def make_app(config: Config, *, until_end: bool = False, web: bool = True) -> tu
     async def status(self: Any, request: Any) -> Any:
         return self.json(worker.status())
 
-    return app, worker
+    return app
 
 
 async def _run(job: Job) -> Report:
     watch = Stopwatch()
     watch.enter("open")
-    worker = Worker(job.config, until_end=job.until_end)
+    worker = Worker(job.config, job)
     await worker.start()
     try:
         watch.enter("read")

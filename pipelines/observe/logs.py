@@ -8,7 +8,7 @@ is ever logged.
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import msgspec
 
@@ -51,6 +51,18 @@ def set_up(kind: Format, stream: TextIO | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     for name in _TOLD[kind]:
         logging.getLogger(name).setLevel(logging.INFO)
+
+
+def dict_config() -> dict[str, Any]:
+    """The same as JSON for `logging.config.dictConfig`, for those who set up logging themselves."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": JsonFormatter}},
+        "handlers": {"error stream": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": "WARNING", "handlers": ["error stream"]},
+        "loggers": {name: {"level": "INFO"} for name in _TOLD["json"]},
+    }
 
 
 def failed(problem: BaseException, *, known: bool = True) -> bool:

@@ -15,10 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import kafka
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
-from kafka.errors import KafkaError
 
 from operators.clickhouse import Store
 from operators.sources.files import partitions
@@ -29,7 +27,8 @@ from pipelines.run import start
 from pipelines.stack import Stack
 from pipelines.stack.ports import Ports
 from tests.contract import recording
-from tests.engines.broker import until, with_admin
+from tests.engines.broker import until
+from tests.engines.topics import recreate
 
 Record = tuple[str, int, bytes]
 TABLES = ("signal_buckets", "anomaly_windows", "change_revisions")
@@ -97,7 +96,7 @@ class Place:
         for topic, number, _ in records:
             self.topics[topic] = max(self.topics[topic], number + 1)
         outputs = ("anomalies.v1", "incidents.v1", *(f"{topic}.dlq" for topic in self.topics))
-        _recreate(self.servers, self.topics | dict.fromkeys(outputs, 1))
+        recreate(self.servers, self.topics | dict.fromkeys(outputs, 1))
         self.config = Config(
             input=f"kafka://{self.servers}",
             output=f"kafka://{self.servers}",
@@ -182,26 +181,6 @@ def _process(config: Path, folder: Path) -> Iterator[Running]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.wait(60)
-
-
-def _recreate(servers: str, topics: dict[str, int]) -> None:
-    def made(admin: kafka.KafkaAdminClient) -> bool:
-        there = [topic for topic in topics if topic in admin.list_topics()]
-        if there:
-            admin.delete_topics(there)
-            return False
-        admin.create_topics(
-            {topic: {"num_partitions": n, "replication_factor": 1} for topic, n in topics.items()}
-        )
-        return True
-
-    def tried() -> bool:
-        try:
-            return bool(with_admin(servers, made))
-        except KafkaError:  # being deleted still
-            return False
-
-    until(tried, "fresh topics")
 
 
 def _read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:

@@ -19,13 +19,16 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, msgpack
 
 from operators import message
+from operators import meters as of
 from operators.adapters.drive import drive
 from operators.adapters.faust.journal import Journal, JournalError, check_layout, decode
 from operators.adapters.faust.reading import ACCOUNTS
 from operators.adapters.faust.stage import POLL_MS, Stage
 from operators.adapters.faust.topics import messages_topic, shards_journal
 from operators.adapters.kafka.options import KafkaOptions
+from operators.adapters.metering import forget_shard, tell_emission, tell_shard
 from operators.emission import Emission
+from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
 from operators.shard import Shard
 from schemas.rows import Count
@@ -33,6 +36,7 @@ from schemas.rows import Count
 SNAPSHOT_S = 30.0
 ACCOUNTS_S = 5.0
 POLL_RECORDS = 200
+TELL_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +106,7 @@ class Keeper:
         self.offset = self.delivered_to = offset
         self.figures = figures
         self.saved_at = -1
+        self.state_bytes = 0
         self.saved_s = self.told_s = time.monotonic()
         self.told_at = offset
         self.marked_at = offset
@@ -132,6 +137,7 @@ class Keeper:
         save = (save or due) and self.offset != self.saved_at
         if save:
             state = await asyncio.to_thread(self.state)
+            self.state_bytes = len(state)
             self.saved_at, self.saved_s = self.offset, time.monotonic()
             await self.journal.commit(msgpack.encode(_Mark(self.delivered_to)), state)
         elif self.delivered_to > self.marked_at:
@@ -147,12 +153,22 @@ class Detecting(Stage):
         options: how the broker is reached; ``group`` names the app.
         settings: of the core.
         outputs: the sinks; called in threads, one call at a time.
+        meters: told of emissions and of what the shards kept here hold.
     """
 
-    def __init__(self, options: KafkaOptions, settings: Settings, outputs: Outputs, **service: Any) -> None:
+    def __init__(
+        self,
+        options: KafkaOptions,
+        settings: Settings,
+        outputs: Outputs,
+        meters: Meters = UNMETERED,
+        **service: Any,
+    ) -> None:
         super().__init__(options, messages_topic(options.group), **service)
         self._settings = settings
         self._outputs = outputs
+        self._meters = meters
+        self._told_s = float("-inf")
         self._keepers: dict[int, Keeper] = {}
         self._journals: list[Journal] = []
         self._admin = AIOKafkaAdminClient(**self.how)
@@ -207,6 +223,7 @@ class Detecting(Stage):
         for place, records in found.items():
             await asyncio.to_thread(self._keepers[place.partition].take, records, self._deliver)
         await self._report()
+        self._tell()
         ended = [keeper.shard.clock.exhausted for keeper in self._keepers.values()]
         await self._commit(save=bool(ended) and all(ended))
 
@@ -221,11 +238,25 @@ class Detecting(Stage):
 
     def forget(self) -> None:
         """Drop the shards."""
+        for index in self._keepers:
+            forget_shard(self._meters, index)
+        self._meters.forget(of.TURN, "detecting")
         self._keepers, self._journals = {}, []
 
     def _deliver(self, emission: Emission) -> None:
         self._outputs.write(emission)
+        tell_emission(self._meters, emission)
         self.persist(self._outputs.flush)
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        if now - self._told_s < TELL_S:
+            return
+        self._told_s = now
+        self._meters.set(of.TURN, round(time.time()), "detecting")
+        for index, keeper in self._keepers.items():
+            tell_shard(self._meters, keeper.shard)
+            self._meters.set(of.STATE_BYTES, keeper.state_bytes, str(index))
 
     async def _report(self, *, now: bool = False) -> None:
         """Shard 0 knows the accounts: their totals go to the store every few seconds and at the end."""
@@ -236,8 +267,12 @@ class Detecting(Stage):
         if not now:
             return
         keeper.told_s, keeper.told_at = time.monotonic(), keeper.offset
-        self._outputs.write_accounts(keeper.run_id, keeper.offset, keeper.figures.lines())
-        await asyncio.to_thread(self.persist, self._outputs.flush)
+        counts = keeper.figures.lines()
+        await asyncio.to_thread(self._account, keeper.run_id, keeper.offset, counts)
+
+    def _account(self, run_id: str, revision: int, counts: list[Count]) -> None:
+        self._outputs.write_accounts(run_id, revision, counts)  # may have to wait for another's flush
+        self.persist(self._outputs.flush)
 
     async def _commit(self, *, save: bool = False) -> None:
         keepers = list(self._keepers.values())
@@ -278,4 +313,6 @@ class Detecting(Stage):
         keeper = Keeper(shard, journal, state.run_id, state.offset, state.figures)
         keeper.saved_at = state.offset
         keeper.delivered_to = keeper.marked_at = decode(saved.mark, _Mark).delivered_to
+        keeper.state_bytes = len(saved.state)
+        log.info("shard %d is restored", index, extra={"shard": index, "state_bytes": keeper.state_bytes})
         return keeper

@@ -19,17 +19,20 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, msgpack
 
 from operators import message
+from operators import meters as of
 from operators.adapters.accounting import lines
 from operators.adapters.faust.assigned import Assigned
 from operators.adapters.faust.journal import Journal, check_layout, decode, layout
 from operators.adapters.faust.stage import ASK_S, POLL_MS, Stage
 from operators.adapters.faust.topics import intakes_journal, messages_topic
 from operators.adapters.kafka.options import KafkaOptions
+from operators.adapters.metering import forget_partition
 from operators.adapters.reader import Reader, Step
 from operators.adapters.source import Batch
 from operators.dead_letters import DeadLetter
 from operators.intake import Intake, SourceRecord
 from operators.message import PartitionState
+from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
 from operators.shard.hashing import name_hash
 
@@ -96,6 +99,7 @@ class Reading(Stage):
         settings: of the core.
         until_end: whether a partition is exhausted once all is read that was there when reading began.
         deliver: takes dead letters and returns when they are delivered; called in a thread.
+        meters: told of deliveries, and of where the partitions held here stand.
     """
 
     def __init__(
@@ -106,6 +110,7 @@ class Reading(Stage):
         *,
         until_end: bool,
         deliver: Callable[[list[DeadLetter]], None],
+        meters: Meters = UNMETERED,
         **service: Any,
     ) -> None:
         super().__init__(options, options.group, **service)
@@ -113,6 +118,7 @@ class Reading(Stage):
         self._settings = settings
         self._until_end = until_end
         self._deliver = deliver
+        self._meters = meters
         self._letters: list[DeadLetter] = []
         self._ends_at_start: dict[str, int] = {}
         self._lanes: dict[str, Lane] = {}
@@ -171,7 +177,7 @@ class Reading(Stage):
         source.others = self._all()
         source.positions = {name: lane.intake.next_offset for name, lane in self._lanes.items()}
         self._source = source
-        self._reader = Reader(source, self._settings, until_end=self._until_end)
+        self._reader = Reader(source, self._settings, until_end=self._until_end, meters=self._meters)
         self._reader.go_on(lane.intake for lane in opened)
 
     async def step(self) -> None:
@@ -209,6 +215,9 @@ class Reading(Stage):
     def forget(self) -> None:
         """Drop the intakes."""
         self._no_data_s = self.no_data_s
+        for name, lane in self._lanes.items():
+            forget_partition(self._meters, lane.place.topic, name)
+        self._meters.forget(of.TURN, "reading")
         self._lanes, self._journals, self._reader, self._letters = {}, [], None, []
 
     async def _commit(self, *, save: bool = False) -> None:
@@ -236,6 +245,7 @@ class Reading(Stage):
         mark = decode(saved.mark, Mark)
         check_layout(mark.layout, self._settings, self.options.group)
         intake = Intake.restore(saved.state, self._settings)
+        log.info("%s goes on from offset %d", name, mark.next_offset, extra={"partition": name})
         if intake.next_offset < mark.next_offset:
             await self._again(place, intake, mark.next_offset)
         # what was read to its end may have grown since

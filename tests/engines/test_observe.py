@@ -1,0 +1,113 @@
+"""A process on a real Kafka tells what it does: ready, running, no data, running again, and stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipelines.stack import Stack
+from pipelines.stack.ports import Ports
+from tests.engines.broker import send, until
+from tests.engines.topics import recreate
+from tests.operators.adapters.memory import START_MS, request
+
+TOPIC = "telemetry.requests.v1"
+COMMANDS = {
+    "local": ("driftline", "run", "--config", "run.yaml", "--engine", "local"),
+    "beam": ("driftline", "run", "--config", "run.yaml", "--engine", "beam"),
+    "faust": ("faust", "-A", "pipelines.faust_app", "worker", "-l", "info"),
+}
+
+
+class Process:
+    """A pipeline, and what it answers."""
+
+    def __init__(self, address: str, log: Path) -> None:
+        self._url = f"http://{address}"
+        self.log = log
+
+    def state(self) -> str:
+        """Of the answer to ``/readyz``, with its status; empty while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"{self._url}/readyz", timeout=5) as answer:
+                return f"{answer.status} {json.load(answer)['state']}"
+        except urllib.error.HTTPError as problem:
+            return f"{problem.code} {json.load(problem)['state']}"
+        except OSError:
+            return ""
+
+    def meters(self, name: str) -> dict[tuple[str, ...], float]:
+        """Values by labels, in the order of the labels' names."""
+        with urllib.request.urlopen(f"{self._url}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == name
+        }
+
+
+@contextmanager
+def process(engine: str, folder: Path, address: str) -> Iterator[Process]:
+    log = folder / "log"
+    program, *arguments = COMMANDS[engine]
+    if engine == "faust":
+        arguments += ["--web-port", str(Ports.free().kafka)]
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    environment = os.environ | {"DRIFTLINE_CONFIG": "run.yaml", "OMP_NUM_THREADS": "1"}
+    with log.open("wb") as out:
+        running = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=out
+        )
+    try:
+        yield Process(address, log)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0, log.read_text()[-3000:]
+    finally:
+        running.kill()
+        running.wait()
+
+
+@pytest.mark.parametrize("engine", COMMANDS)
+def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) -> None:
+    stack.up("kafka", "clickhouse")
+    name = f"observed_{engine}"
+    recreate(stack.kafka, {TOPIC: 1})
+    address = f"127.0.0.1:{Ports.free().kafka}"
+    (tmp_path / "run.yaml").write_text(
+        f"input: kafka://{stack.kafka}\n"
+        f"clickhouse: {stack.clickhouse.rpartition('/')[0]}/{name}\n"
+        f"kafka: {{group: {name}, topics: [{TOPIC}]}}\n"
+        f"observe: {address}\nlog_format: json\nwindows: {{idle: 3s}}\n"
+    )
+    with process(engine, tmp_path, address) as it:
+        until(lambda: it.state() == "200 no_data", "no data", 90)
+        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300)])
+        until(lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples")
+        assert sum(it.meters("driftline_records_total").values()) == 300
+        until(lambda: it.meters("driftline_lag_records") == {(f"{TOPIC}/0", TOPIC): 0}, "no lag")
+        until(lambda: it.meters("driftline_sink_rows_total").get(("clickhouse",), 0) > 0, "rows delivered")
+        assert it.meters("driftline_sink_milliseconds_count")["clickhouse",] > 0
+        until(lambda: it.state() == "200 no_data", "no data again")
+        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300, 310)])
+        until(lambda: it.state() == "200 running", "telemetry again")
+    told = [_line(line) for line in it.log.read_text().splitlines()]
+    states = [line["state"] for line in told if "state" in line]
+    assert states[:2] == ["no_data", "running"]
+    assert any(line.get("url") == f"http://{address}" for line in told)
+
+
+def _line(text: str) -> dict[str, Any]:
+    """A line of the log, which is JSON whoever wrote it."""
+    return dict(json.loads(text))
