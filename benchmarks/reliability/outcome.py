@@ -1,0 +1,159 @@
+"""What came of a run, however it ran, and how two of them differ."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from benchmarks.reliability.recorded import Record
+from operators.clickhouse import Store
+from pipelines.config import Config
+from pipelines.engines.job import Job
+from pipelines.engines.report import by_outcome
+from pipelines.run import start
+from schemas.rows import Count
+
+Key = tuple[str, int, str]
+#: Tables whose rows have no second version: raw, they are as many as by key.
+TABLES = ("signal_buckets", "anomaly_windows", "change_revisions")
+_EVENTS = "SELECT toString(event_id) AS e, revision AS r, toString(status) AS s FROM anomaly_events"
+#: Revisions are versions of one row, and an insert keeps the last it holds: none may lie there twice.
+_DOUBLED = "(SELECT 1 FROM anomaly_events GROUP BY event_id, revision HAVING count() > 1)"
+_ACCOUNTS = """
+SELECT topic, outcome, reason, toInt64(sum(n)) AS n FROM (
+    SELECT topic, outcome, reason, argMax(samples, revision) AS n
+    FROM ingest_accounts WHERE topic != '' GROUP BY run_id, topic, outcome, reason
+) GROUP BY ALL
+"""
+
+
+@dataclass
+class Outcome:
+    """Revisions published and last ones stored, rows raw and by key, refusals, accounts.
+
+    ``accounts`` are those of the last report; ``stored`` those of all runs together.
+    """
+
+    published: set[Key]
+    last: set[Key]
+    raw: dict[str, int]
+    final: dict[str, Any]
+    dead: set[tuple[Any, ...]]
+    accounts: dict[str, dict[str, int]]
+    stored: dict[str, dict[str, int]]
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+def of_files(records: Iterable[Record], folder: Path) -> Outcome:
+    """What the in-process loop makes of the records, undisturbed, from files."""
+    queues: dict[Path, list[bytes]] = {}
+    for record in records:
+        path = folder / "in" / record.topic / str(record.partition)
+        queues.setdefault(path, []).append(record.value)
+    for path, values in queues.items():
+        path.mkdir(parents=True)
+        (path / "part.ndjson").write_bytes(b"".join(value + b"\n" for value in values))
+    config = Config(
+        input=str(folder / "in"),
+        output=str(folder / "out"),
+        clickhouse=f"chdb:{folder / 'db'}",
+        engine="local",
+    )
+    report = start(Job(config, until_end=True))
+
+    def lines(pattern: str) -> list[Any]:
+        paths = (folder / "out").glob(pattern)
+        return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+    events = [line["data"] for line in lines("anomalies.v1/*.ndjson")]
+    dead = {(letter["topic"], int(letter["offset"]), letter["reason"]) for letter in lines("*.dlq/*.ndjson")}
+    return _outcome(config.clickhouse, events, dead, report.accounts)
+
+
+def of_kafka(servers: str, url: str, topics: Sequence[str], accounts: dict[str, Any]) -> Outcome:
+    """What lies in the topics and the store."""
+    events = [json.loads(value) for _, value in read(servers, "anomalies.v1")]
+    dead = set()
+    for topic in topics:
+        for headers, _ in read(servers, f"{topic}.dlq"):
+            told = {name.removeprefix("driftline_"): value.decode() for name, value in headers}
+            dead.add((told["topic"], int(told["offset"]), told["reason"]))
+    return _outcome(url, events, dead, accounts)
+
+
+def _outcome(url: str, events: list[Any], dead: set[tuple[Any, ...]], accounts: dict[str, Any]) -> Outcome:
+    with Store.open(url) as store:
+
+        def count(what: str) -> int:
+            return int(store.query(f"SELECT count() AS n FROM {what}")["n"][0].as_py())
+
+        last = {(row["e"], row["r"], row["s"]) for row in store.query(f"{_EVENTS} FINAL").to_pylist()}
+        return Outcome(
+            published={(event["event_id"], event["revision"], event["status"]) for event in events},
+            last=last,
+            raw={table: count(table) for table in TABLES} | {"anomaly_events": count(_DOUBLED)},
+            final={
+                table: store.query(f"SELECT * EXCEPT ingested_at FROM {table} FINAL ORDER BY ALL")
+                for table in TABLES
+            },
+            dead=dead,
+            accounts=accounts,
+            stored=by_outcome(Count(*row.values()) for row in store.query(_ACCOUNTS).to_pylist()),
+            events=store.query("SELECT * FROM anomaly_events FINAL").to_pylist(),
+        )
+
+
+def differences(found: Outcome, wanted: Outcome) -> list[str]:
+    """In words, each thing that is not as in the undisturbed run; none: equal."""
+    said = []
+    for name in ("published", "last", "dead"):
+        lost, more = (
+            getattr(wanted, name) - getattr(found, name),
+            getattr(found, name) - getattr(wanted, name),
+        )
+        if lost or more:
+            said.append(f"{name}: {len(lost)} lost, {len(more)} too many, such as {sorted(lost | more)[0]}")
+    for table in TABLES:
+        if not found.final[table].equals(wanted.final[table]):
+            rows = f"{found.final[table].num_rows} rows for {wanted.final[table].num_rows}"
+            said.append(f"{table} FINAL differs: {rows}")
+    for table, rows in wanted.raw.items():
+        if found.raw[table] != rows:
+            said.append(f"{table} raw: {found.raw[table]} for {rows}")
+    return said
+
+
+def read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:
+    """Headers and values of everything committed in a topic of one partition."""
+    words = {"bootstrap.servers": servers, "group.id": "reads-alone", "enable.auto.commit": False}
+    consumer = Consumer(words | {"enable.partition.eof": True, "isolation.level": "read_committed"})
+    found = []
+    try:
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        while True:
+            for record in consumer.consume(500, 0.2):
+                if record.error() is None:
+                    found.append((record.headers() or [], record.value()))
+                elif record.error().name() == "_PARTITION_EOF":
+                    return found
+    finally:
+        consumer.close()
+
+
+def lag(servers: str, group: str, partitions: Counter[str]) -> dict[str, int]:
+    """Records between the group's committed offsets and the end, where there are any."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": group})
+    try:
+        places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
+        behind = {}
+        for place in consumer.committed(places, timeout=20):
+            _, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=20)
+            if end != max(0, place.offset):
+                behind[f"{place.topic}/{place.partition}"] = end - max(0, place.offset)
+        return behind
+    finally:
+        consumer.close()

@@ -1,0 +1,221 @@
+"""Where one run happens: fresh topics, a fresh database, an engine in its own processes, and who feeds it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.reliability.outcome import Outcome, lag, of_kafka
+from benchmarks.reliability.recorded import Record
+from operators.clickhouse import Store, StoreError
+from pipelines.stack import Stack
+
+OUTPUTS = ("anomalies.v1", "incidents.v1")
+PARTS = {
+    "local": ("kafka", "clickhouse"),
+    "faust": ("kafka", "clickhouse"),
+    "flink": ("kafka", "clickhouse", "flink"),
+}
+#: The recordings are older than what brokers keep.
+_FOREVER = {"retention.ms": "-1"}
+#: How long anything may take that is waited for.
+PATIENCE_S = 240.0
+
+
+class FaultError(Exception):
+    """A run did not come to what it was to come to."""
+
+
+class Place:
+    """One run of one engine on a running stack."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        engine: str,
+        name: str,
+        records: Sequence[Record],
+        folder: Path,
+        keep: Mapping[str, str] = _FOREVER,
+    ) -> None:
+        folder.mkdir(parents=True)
+        self.stack, self.engine, self.name, self.folder = stack, engine, name, folder
+        self.partitions = Counter(
+            {t: 1 + max(r.partition for r in records if r.topic == t) for t in {r.topic for r in records}}
+        )
+        self.url = f"{stack.clickhouse.rpartition('/')[0]}/{name}"
+        letters = dict.fromkeys([*OUTPUTS, *(f"{topic}.dlq" for topic in self.partitions)], 1)
+        recreate(stack.kafka, self.partitions | letters, keep)
+        self.environment: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.runs = 0
+        self.file = folder / "config.json"  # JSON is YAML
+        config: dict[str, Any] = {
+            "input": f"kafka://{stack.kafka}",
+            "output": f"kafka://{stack.kafka}",
+            "clickhouse": self.url,
+            "kafka": {"group": name, "client": "confluent-kafka", "topics": sorted(self.partitions)},
+        }
+        if engine == "local":
+            config["state"] = str(folder / "state")
+        self.file.write_text(json.dumps(config))
+
+    def start(self, *options: str, until_end: bool = False) -> None:
+        """``driftline run`` in a process of its own."""
+        self.runs += 1
+        command = [sys.executable, "-m", "pipelines.cli", "run", "--config", str(self.file), "--json"]
+        command += ["--engine", "beam" if self.engine == "flink" else self.engine]
+        command += ["--until-end"] if until_end else []
+        if self.engine == "flink":
+            flink = (*self.stack.flink_options(), "--parallelism=2", "--checkpointing_interval=1000")
+            command += ["--runner", "flink", "--", *flink, *options]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"} | self.environment
+        with self.log.with_suffix(".json").open("wb") as out, self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=out, stderr=log, env=environment)
+
+    @property
+    def log(self) -> Path:
+        """What the present run says."""
+        return self.folder / f"run-{self.runs}.log"
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """``kill -9`` the engine's own process."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def end(self) -> dict[str, Any]:
+        """Wait for the process; its report. `FaultError` with its last words if it failed."""
+        assert self.process is not None
+        try:
+            code = self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise FaultError(f"run {self.runs} does not end: {self.words()}") from None
+        if code:
+            raise FaultError(f"run {self.runs} ended with {code}: {self.words()}")
+        return dict(json.loads(self.log.with_suffix(".json").read_bytes()))
+
+    def words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "nothing said"
+
+    def stop(self) -> tuple[str, ...]:
+        """SIGTERM, as an operator would; the options with which the next run goes on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        report = self.end()
+        if self.engine == "flink":
+            if not report["savepoint"]:
+                raise FaultError("stopped without a savepoint")
+            return (f"--savepoint_path={report['savepoint']}",)
+        return ()
+
+    def finish(self) -> Outcome:
+        """Stop, go on to the end of what is there, and see what came of all of it."""
+        options = self.stop() if self.running else ()
+        self.start(*options, until_end=True)
+        report = self.end()
+        return of_kafka(self.stack.kafka, self.url, sorted(self.partitions), report["accounts"])
+
+    def lag(self) -> dict[str, int]:
+        """What the group has not committed; offsets of the last checkpoint may come a moment later."""
+        until = time.monotonic() + 15
+        while (behind := lag(self.stack.kafka, self.name, self.partitions)) and time.monotonic() < until:
+            time.sleep(0.5)
+        return behind
+
+    def reached(self) -> int:
+        """Start of the newest bucket in the store, Unix ms; 0 while there is none, or nobody to ask."""
+        try:
+            with Store.open(self.url) as store:
+                sql = "SELECT toUnixTimestamp64Milli(max(bucket_start)) AS n FROM signal_buckets"
+                return int(store.query(sql)["n"][0].as_py() or 0)
+        except StoreError:
+            return 0
+
+    def wait_until(self, done: Callable[[], Any], what: str) -> float:
+        """Wait for it; seconds waited."""
+        began = time.monotonic()
+        while not done():
+            if not self.running:
+                raise FaultError(f"{what}: the run ended: {self.words()}")
+            if time.monotonic() - began > PATIENCE_S:
+                raise FaultError(f"{what}: not within {PATIENCE_S:.0f} s: {self.words()}")
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.kill()
+        with Store.open(self.stack.clickhouse) as store:
+            store.command(f"DROP DATABASE IF EXISTS {self.name}")
+
+
+class Feed(threading.Thread):
+    """Sends records spread over some seconds, through whatever becomes of the broker meanwhile."""
+
+    def __init__(self, servers: str, records: Sequence[Record], over_s: float) -> None:
+        super().__init__(daemon=True)
+        self._servers, self._records, self._over_s = servers, records, over_s
+        self.time_ms = 0
+        self.failure = "it ended early"
+
+    def run(self) -> None:
+        """Send all."""
+        words = {"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5}
+        words |= {"message.timeout.ms": 600_000, "reconnect.backoff.max.ms": 1_000, "log_level": 0}
+        producer = Producer(words)
+        began = time.monotonic()
+        for index, record in enumerate(self._records):
+            producer.produce(record.topic, record.value, partition=record.partition, timestamp=record.time_ms)
+            self.time_ms = max(self.time_ms, record.time_ms)
+            due = began + self._over_s * index / len(self._records)
+            if index % 20 == 0 and due > time.monotonic():
+                producer.flush(0.01)
+                time.sleep(max(0.0, due - time.monotonic()))
+        left = producer.flush(300)
+        self.failure = f"{left} records could not be sent" if left else ""
+
+    def done(self) -> None:
+        """Wait until all is sent."""
+        self.join()
+        if self.failure:
+            raise FaultError(f"feeding: {self.failure}")
+
+
+def recreate(servers: str, topics: Mapping[str, int], keep: Mapping[str, str]) -> None:
+    """Make topics anew, with so many partitions."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            there = [topic for topic in topics if topic in admin.list_topics(timeout=20).topics]
+            for gone in (admin.delete_topics(there) if there else {}).values():
+                gone.result(30)
+            made = admin.create_topics(
+                [NewTopic(topic, n, 1, config=_FOREVER) for topic, n in topics.items()]
+            )
+            for each in made.values():
+                each.result(30)
+            return
+        except KafkaException:  # being deleted still
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
