@@ -3,11 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup jars demo test check format bench lock clean
+.PHONY: help setup jars demo test check format bench bench-faults bench-soak lock clean
 
 # Tests start Beam's servers, which listen on every interface: where the system allows it they get a network
 # that leads nowhere.
 ALONE := $(shell unshare -rn ip link set lo up 2>/dev/null && echo 'unshare -rn sh -c "ip link set lo up && exec \"\$$@\"" sh')
+
+# One of the faults is a full disk, so a small one is mounted where that is allowed.
+ALONE_WITH_DISKS := $(subst unshare -rn,unshare -rnm,$(ALONE))
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +49,12 @@ format: setup ## let ruff put the code in form
 
 bench: setup ## measure speed, state and detection; prints tables, writes JSON under build/bench
 	$(BIN)/python -m benchmarks
+
+bench-faults: setup ## kill, stop, starve and mislead real processes under load; hours. FAULTS="--engine faust --seeds 3"
+	OMP_NUM_THREADS=1 $(ALONE_WITH_DISKS) $(BIN)/python -m benchmarks.reliability.faults $(FAULTS)
+
+bench-soak: setup ## half an hour at a steady rate in real time. SOAK="--engine local --minutes 10"
+	OMP_NUM_THREADS=1 $(ALONE) $(BIN)/python -m benchmarks.reliability.soak $(SOAK)
 
 lock: ## make both locks anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \

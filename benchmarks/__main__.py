@@ -1,8 +1,8 @@
 """``make bench``: run the benchmarks named (default: the quick ones), print tables, write JSON.
 
 ``python -m benchmarks --list`` names them. Some take long, or need data of one's own, and run by name
-alone: ``python -m benchmarks detection.labelled --data DIR``. ``--docs`` makes docs/benchmark.md of what was
-measured.
+alone: ``python -m benchmarks detection.labelled --data DIR``. ``--docs`` makes docs/benchmark.md and
+docs/reliability.md of what was measured.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.reliability import docs as reliability
 from benchmarks.tables import markdown, tables
 
 #: Module under `benchmarks` → whether ``make bench`` runs it unasked.
@@ -61,7 +62,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
-    parser.add_argument("--docs", action="store_true", help=f"write {DOCS} from {OUT}, run nothing")
+    parser.add_argument(
+        "--docs", action="store_true", help=f"write {DOCS} and {reliability.DOCS}, run nothing"
+    )
     parser.add_argument("--data", type=Path, default=None, help="folder of data, for those that need it")
     chosen = parser.parse_args()
     if chosen.list:
@@ -69,7 +72,9 @@ def main() -> int:
         return 0
     if chosen.docs:
         results = {p.stem: json.loads(p.read_text()) for p in sorted(OUT.glob("*.json"))}
+        results.pop("soak", None)
         DOCS.write_text(markdown(results))
+        reliability.write()
         return 0
     unknown = [name for name in chosen.names if name not in BENCHMARKS]
     if unknown:

@@ -149,7 +149,7 @@ class Run:
         except FaultError:
             if self.place.running:
                 raise
-        self.notes["said"] = self.place.words()
+        self.notes["last_words"] = self.place.words()
         assert self.place.process is not None
         self.notes["exit"] = self.place.process.returncode
         self.stack.kill("clickhouse")

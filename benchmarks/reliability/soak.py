@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from confluent_kafka import Producer
 
 from benchmarks.fold import _arrow, _samples
 from benchmarks.reliability import SOAK
-from benchmarks.reliability.place import PARTS, Place
+from benchmarks.reliability.place import PARTS, FaultError, Place
 from benchmarks.reliability.recorded import REQUESTS, Record
 from operators.clickhouse import Store, StoreError
 from pipelines.stack import Stack
@@ -170,11 +171,10 @@ def look(place: Place, stack: Stack, load: Load, began: float) -> dict[str, Any]
 def _size(folder: Path, pattern: str) -> float:
     total = 0
     for top in folder.glob(pattern):
-        for path in top.rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except OSError:  # merged away meanwhile
-                continue
+        for where, _, names in os.walk(top):  # which minds nothing that is gone meanwhile
+            for name in names:
+                with suppress(OSError):
+                    total += (Path(where) / name).stat().st_size
     return round(total / 1e6, 1)
 
 
@@ -217,6 +217,7 @@ def summary(engine: str, rate: int, looks: Sequence[Mapping[str, Any]], looking:
         "slope_bar_mb": SLOPE_MB,
         "memory_holds": (rows["engine"]["MB a minute, last two thirds"] or 0.0) < SLOPE_MB,
         "load_average": round(float(np.mean([each["load_average"] for each in looks])), 1),
+        "cores": os.cpu_count(),
         "delays": told,
         "processes": rows,
         "disk_mb": late[-1]["disk_mb"],
@@ -232,6 +233,7 @@ def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
     """One soak on a stack of its own."""
     folder = Path(tempfile.mkdtemp(prefix="driftline-soak-"))
     stack = Stack(folder / "stack")
+    place: Place | None = None
     try:
         stack.up(*PARTS[engine])
         here = [Record(REQUESTS, number, b"", 0) for number in range(PARTITIONS)]
@@ -249,7 +251,10 @@ def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
         out.unlink(missing_ok=True)
         while time.monotonic() - began < minutes * 60:
             time.sleep(LOOK_EVERY_S)
-            looks.append(look(place, stack, load, began))
+            with suppress(psutil.Error):  # of a process that ended between two questions
+                looks.append(look(place, stack, load, began))
+            if not place.running:
+                raise FaultError(f"the engine ended: {place.words()}")
             with out.open("a") as file:
                 file.write(json.dumps(looks[-1]) + "\n")
             made = summary(engine, rate, looks, looking) | {"fell_behind_s": round(load.behind_s, 2)}
@@ -260,6 +265,8 @@ def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
         place.stop()
         return made
     finally:
+        if place:
+            place.kill()
         stack.down()
         shutil.rmtree(folder, ignore_errors=True)
 
