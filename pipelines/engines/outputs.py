@@ -38,10 +38,16 @@ class Outputs:
     def write(self, emission: Emission) -> None:
         """Take one emission."""
         with self._lock:
-            self._tables.write(emission)
-            if self._publisher:
-                self._publisher.write(emission)
-                self._published += len(emission.events)
+            self._write(emission)
+
+    def deliver(self, emission: Emission) -> None:
+        """Write one emission and flush it alone: whenever it comes again, its inserts carry the same tokens.
+
+        Raises what `flush` does.
+        """
+        with self._lock:
+            self._write(emission)
+            self._flush()
 
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Take refused samples; without a folder or broker they are counted alone."""
@@ -65,18 +71,27 @@ class Outputs:
     def flush(self) -> None:
         """Deliver; raises `StoreError` or `SinkError` and keeps what was not."""
         with self._lock:
-            self._tables.flush()
-            if self._publisher and self._published:
-                began = time.monotonic()
-                self._publisher.flush()
-                self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "topics")
-                self._meters.add(SINK_ROWS, self._published, "topics")
-                self._published = 0
+            self._flush()
 
     def close(self) -> None:
         """Let go of the topics' sink; what was not flushed is given up."""
         if self._publisher:
             self._publisher.close()
+
+    def _write(self, emission: Emission) -> None:
+        self._tables.write(emission)
+        if self._publisher:
+            self._publisher.write(emission)
+            self._published += len(emission.events)
+
+    def _flush(self) -> None:
+        self._tables.flush()
+        if self._publisher and self._published:
+            began = time.monotonic()
+            self._publisher.flush()
+            self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "topics")
+            self._meters.add(SINK_ROWS, self._published, "topics")
+            self._published = 0
 
 
 def open_store(config: Config) -> Store:

@@ -2,6 +2,7 @@
 # mypy: allow-untyped-calls
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import apache_beam as beam
@@ -23,6 +24,7 @@ class Outputs(Protocol):
     """What the writing DoFns need of the run's sinks."""
 
     def write(self, emission: Emission) -> None: ...  # noqa: D102
+    def deliver(self, emission: Emission) -> None: ...  # noqa: D102
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None: ...  # noqa: D102
     def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None: ...  # noqa: D102
     def flush(self) -> None: ...  # noqa: D102
@@ -70,9 +72,10 @@ class _Write(beam.DoFn):
         self._outputs: Outputs = here.outputs
         self._process = here
 
-    def _flush(self) -> None:
+    @contextmanager
+    def _delivering(self) -> Iterator[None]:
         try:
-            self._outputs.flush()
+            yield
         except Exception as problem:
             self._process.failure = problem  # Beam hands on only its text
             raise
@@ -91,10 +94,11 @@ class WriteEmissions(_Write):
         emission, done_to, totals = decode_handout(element)
         if totals is not None:
             self._totals[totals.run_id, totals.shard] = totals
-        if self._process.acknowledgements is None:  # a failed bundle may come again, cut otherwise
-            for part in by_window(emission):
-                self._outputs.write(part)
-                self._flush()
+        # a failed bundle may come again, cut otherwise; others of this process write meanwhile
+        if self._process.acknowledgements is None:
+            with self._delivering():
+                for part in by_window(emission):
+                    self._outputs.deliver(part)
         else:
             self._outputs.write(emission)
         tell_emission(self._process.meters, emission)
@@ -107,7 +111,8 @@ class WriteEmissions(_Write):
         if acknowledgements is None:
             for totals in self._totals.values():
                 self._outputs.write_accounts(totals.row_id(), totals.position, totals.lines())
-        self._flush()
+        with self._delivering():
+            self._outputs.flush()
         if acknowledgements is not None:
             for shard, done_to in self._done_to.items():
                 acknowledgements.flushed(shard, done_to)
@@ -122,4 +127,5 @@ class WriteDeadLetters(_Write):
 
     def finish_bundle(self) -> None:
         """Deliver."""
-        self._flush()
+        with self._delivering():
+            self._outputs.flush()
