@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.columns import Columns, Field, Rows
-from operators.detection import baseline, budget, granularity, records, season, transform, trials
+from operators.detection import baseline, budget, granularity, records, relatives, season, transform, trials
 from operators.detection.baseline import WARM_UP
 from operators.detection.panel import Panel
 from operators.detection.shares import Shares
@@ -51,6 +51,8 @@ class Bank:
         self.period_s = float(period_s)
         self.keys: list[SeriesKey] = []
         self._panel = Panel(settings)
+        self._relatives = relatives.Relatives()
+        self._unseen: set[int] = set()
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
         self._patience = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
@@ -65,6 +67,7 @@ class Bank:
                 *budget.FIELDS,
                 *records.FIELDS,
                 *trials.FIELDS,
+                *relatives.FIELDS,
                 *_FIELDS,
                 *self._panel.fields,
             )
@@ -79,6 +82,8 @@ class Bank:
         """Add rows, which start warming at ``time_ms``; returns their indices."""
         rows = self._columns.add(len(keys))
         self.keys.extend(keys)
+        self._relatives.add(keys)
+        self._unseen.update(rows.tolist())
         new = self._columns.take(slice(int(rows[0]), int(rows[-1]) + 1)) if len(rows) else {}
         if new:
             new["seed"][...] = [int(fingerprint(key, "")[:8], 16) for key in keys]
@@ -108,6 +113,8 @@ class Bank:
             window: their values.
         """
         parts = []
+        if self._unseen:
+            self._inherit(rows, window)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             for first in range(0, len(rows), BLOCK):
                 part = slice(first, min(first + BLOCK, len(rows)))
@@ -122,15 +129,30 @@ class Bank:
                     self._columns.put(some, state)
         return Verdicts.join(parts) if parts else Verdicts.none()
 
+    def _inherit(self, rows: NDArray[np.int64], window: WindowValues) -> None:
+        """Let rows that have their first window now start from their relatives."""
+        new = np.fromiter((row in self._unseen for row in rows.tolist()), bool, len(rows))
+        new &= np.abs(window.value) < _MOST
+        if not new.any():
+            return
+        begun = rows[new]
+        self._unseen.difference_update(begun.tolist())
+        relatives.inherit(self._columns, self._relatives, begun, window.samples[new])
+
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All state but `keys`, for the state codec."""
+        """All state but `keys`, for the state codec; see `load`."""
         return self._columns.arrays() | self._panel.dump()
 
-    def load(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Replace all rows' state; the caller sets `keys` to go with it."""
+    def load(self, arrays: dict[str, NDArray[Any]], keys: Sequence[SeriesKey]) -> None:
+        """Replace all rows: their state, and the series they are."""
         own = {name: arrays[name] for name in self.detector_ids if name in arrays}
         self._panel.load(own)
         self._columns.load({name: values for name, values in arrays.items() if name not in own})
+        self.keys = list(keys)
+        self._relatives = relatives.Relatives()
+        self._relatives.add(keys)
+        state = self._columns.take(slice(0, self._columns.count))
+        self._unseen = set(np.flatnonzero(state["n"] == 0).tolist())
 
     def _judge(
         self, state: Rows, time_s: float | Floats, window: WindowValues, among: int, shares: Floats | None
@@ -141,7 +163,7 @@ class Bank:
         active = given & ~young
         value = self._working(state, window, given, time_s)
         lately = _within(state["recent"], value - state["origin"]) & (state["event_quiet"] >= APART)
-        self._remember(state, value, window.resolution, given)
+        self._remember(state, value, window, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
         motion = granularity.watch(state, value, given)
@@ -198,15 +220,19 @@ class Bank:
             hits = np.where(weight > 0, window.hits, 0.0)
             trials.learn(state, hits, np.where(weight > 0, window.samples, 0.0), weight)
 
-    def _remember(self, state: Rows, value: Floats, resolution: Floats, given: NDArray[np.bool_]) -> None:
+    def _remember(self, state: Rows, value: Floats, window: WindowValues, given: NDArray[np.bool_]) -> None:
         """Count the window; start rows whose warm-up it ends."""
         n = state["n"]
         some = np.flatnonzero(given)
-        np.copyto(state["origin"], value, where=given & (n == 0))
+        np.copyto(state["origin"], value, where=given & (n == state["lent"]))
         place = n[some].astype(np.int64) % WARM_UP
         state["recent"][place, some] = value[some] - state["origin"][some]
         n += given
-        np.maximum(state["floor"], resolution * state["unit"] * baseline.ROUNDING, out=state["floor"])
+        samples = np.where(given & (window.samples > 0), window.samples, state["usual_samples"])
+        state["usual_samples"] += (samples - state["usual_samples"]) / np.minimum(
+            np.maximum(n - state["lent"], 1.0), 100.0
+        )
+        np.maximum(state["floor"], window.resolution * state["unit"] * baseline.ROUNDING, out=state["floor"])
         ready = np.flatnonzero(given & (n == WARM_UP))
         if ready.size:
             transform.choose(state, ready, baseline.recent(state, ready))
@@ -281,7 +307,8 @@ class Bank:
         if of.any():
             ratios = trials.band(state, band, window.samples)
             scale = [np.where(of, x, y) for x, y in zip(ratios, scale, strict=True)]
-        reach = n * allowed
+        own = n - state["lent"]
+        reach = own * allowed
         side = self._panel.sides[lead]
         return Verdicts(
             score=-np.log10(rate) + 0.0,
@@ -292,10 +319,10 @@ class Bank:
             low=scale[1],
             high=scale[2],
             direction=np.where(side == 0, np.sign(seen.z).astype(np.int8), side),
-            calibration=np.where(reach >= 1, EMPIRICAL, np.where(n >= 500, EXTRAPOLATED, PRIOR)).astype(
+            calibration=np.where(reach >= 1, EMPIRICAL, np.where(own >= 500, EXTRAPOLATED, PRIOR)).astype(
                 np.int8
             ),
-            warming=young,
+            warming=own <= WARM_UP,
             threshold=-np.log10(allowed),
         )
 

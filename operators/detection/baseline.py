@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from operators.columns import Field, Rows
 from operators.detection import season
 from operators.detection.granularity import Motion
+from operators.detection.relatives import SCALE_WORTH
 from operators.detection.season import Season
 from operators.detectors.channel import Floats, Window
 
@@ -130,7 +131,7 @@ def predict(
         )
     )
     predicted = level + at.expected + (features * state["weights"]).sum(0) + state["bias"] * base
-    sd = np.sqrt((base * at.rough) ** 2 + (PHASE * at.steep) ** 2)
+    sd = np.sqrt((base * at.rough) ** 2 + (PHASE * at.steep) ** 2 + _doubt(state, base))
     z = np.where(active, (y - predicted) / sd, 0.0)
     window = Window(
         value=value,
@@ -150,6 +151,12 @@ def predict(
         trials=counts[1],
     )
     return window, features
+
+
+def _doubt(state: Rows, base: Floats) -> Floats:
+    """Squared error of a level that is a relative's, so far; a row's own is in its scale."""
+    doubt: Floats = np.where(state["lent"] > 0, base**2 / np.maximum(state["age"], 1e-3), 0.0)
+    return doubt
 
 
 def _scale(state: Rows, step: Floats) -> Floats:
@@ -178,6 +185,7 @@ def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
     level += gain * np.minimum(np.maximum(apart - level, -6 * sd), 6 * sd)
     state["bias"] += gain * window.clipped
     residual = (z * window.base) ** 2
+    known = age + np.where(state["lent"] > 0, SCALE_WORTH, 0.0)
     active = window.active
     for name, learning, limit, centre, memory in (
         ("var", weight, 9.0, 1.005, SCALE_MEMORY),
@@ -187,7 +195,7 @@ def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
         var = state[name]
         square = residual if name != "plain_var" else (window.y - level) ** 2
         ratio = np.minimum(square / var, limit) * centre - 1.0
-        var += learning * ratio * var / np.minimum(age + 1.0, memory)
+        var += learning * ratio * var / np.minimum(known + 1.0, memory)
         np.maximum(var, np.maximum(1e-18 + 1e-14 * level**2, state["floor"] ** 2), out=var)
     np.copyto(state["before"], apart, where=active)
     state["mean4"] += active * (apart - state["mean4"]) / 4

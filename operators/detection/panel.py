@@ -103,8 +103,9 @@ class Panel:
             day: windows a row must be old for channels that need a full day.
         """
         n, group, bulk = state["n"], state["group"], self.tails.bulk
+        own = n - state["lent"]
         rates = fit.rate(statistic) / np.maximum(self._shares[:, group], 1e-9)
-        rates[(n < self._after) | (self._daily & (n < day)) | ~window.active] = 1.0
+        rates[(own < self._after) | (self._daily & (n < day)) | ~window.active] = 1.0
         rates[bulk] = np.maximum(rates[bulk], np.where(lately, _LATELY, 0.0))
         rates = np.concatenate([rates, *(d.observe(state, window) for d in self._rated)])
         if len(self._groups):

@@ -9,6 +9,7 @@ from operators.detectors.hddm import HddmA, HddmW
 from operators.detectors.kswin import Kswin
 from operators.detectors.level import Level
 from operators.detectors.marginal import Marginal
+from operators.detectors.newcomer import Newcomer
 from operators.detectors.page_hinkley import PageHinkleyTest
 from operators.detectors.rare import Rare
 from operators.detectors.spike import Spike
@@ -23,6 +24,7 @@ REGISTRY: dict[str, type[Detector]] = {
     Marginal.id: Marginal,
     Flat.id: Flat,
     Rare.id: Rare,
+    Newcomer.id: Newcomer,
     Cusum.id: Cusum,
     Adwin.id: Adwin,
     PageHinkleyTest.id: PageHinkleyTest,
@@ -31,6 +33,15 @@ REGISTRY: dict[str, type[Detector]] = {
     HddmW.id: HddmW,
 }
 
-DEFAULT: tuple[str, ...] = ("spike/1", "ewma/1", "level/1", "variance/1", "marginal/1", "flat/1", "rare/1")
+DEFAULT: tuple[str, ...] = (
+    "spike/1",
+    "ewma/1",
+    "level/1",
+    "variance/1",
+    "marginal/1",
+    "flat/1",
+    "rare/1",
+    "newcomer/1",
+)
 
 __all__ = ["DEFAULT", "REGISTRY", "Channel", "Detector", "Window"]

@@ -33,8 +33,8 @@ from schemas.records import ChangeRecord
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingState
 
-_VERSION = 3
-_READABLE = frozenset({3})
+_VERSION = 4
+_READABLE = frozenset({4})
 
 
 class _Output:

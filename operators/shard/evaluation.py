@@ -184,8 +184,7 @@ class Evaluation:
         keys: dict[int, SeriesKey] = {}
         for base, rows in zip(self.catalogue.bases, self.catalogue.rows.tolist(), strict=True):
             keys |= dict(zip(rows, base.series(), strict=False))
-        self.bank.load(_part(arrays, "bank."))
-        self.bank.keys = [keys[row] for row in sorted(keys) if row >= 0]
+        self.bank.load(_part(arrays, "bank."), [keys[row] for row in sorted(keys) if row >= 0])
 
 
 def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:

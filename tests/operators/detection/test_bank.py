@@ -113,8 +113,7 @@ def test_snapshot_goes_on_as_if_never_taken(detectors: tuple[str, ...]) -> None:
     chosen = settings(detectors=detectors)
     bank, _ = run(values[:200], chosen)
     other = Bank(chosen, PERIOD_S)
-    other.keys = list(bank.keys)
-    other.load({name: array.copy() for name, array in bank.arrays().items()})
+    other.load({name: array.copy() for name, array in bank.arrays().items()}, bank.keys)
     rows = np.arange(5)
     for t in range(200, 260):
         window = WindowValues.plain(values[t])
@@ -125,7 +124,7 @@ def test_snapshot_goes_on_as_if_never_taken(detectors: tuple[str, ...]) -> None:
 def test_another_layout_is_refused() -> None:
     bank, _ = run(np.zeros((3, 2)))
     with pytest.raises(ValueError, match="state fields differ"):
-        Bank(settings(detectors=("spike/1",)), PERIOD_S).load(bank.arrays())
+        Bank(settings(detectors=("spike/1",)), PERIOD_S).load(bank.arrays(), bank.keys)
 
 
 def test_unknown_detector_is_named() -> None:

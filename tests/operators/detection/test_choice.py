@@ -43,8 +43,7 @@ def test_river_runs_by_default_where_named_and_its_state_is_small_and_kept() -> 
     objects = sum(len(arrays[name]) for name in ("adwin/1", "page_hinkley/1", "hddm_w/1"))
     assert bank.bytes_per_row + objects / len(keys) <= 2048
     other = Bank(Detection(), 60)
-    other.keys = list(bank.keys)
-    other.load(arrays)
+    other.load(arrays, bank.keys)
     for t in range(300, 340):
         window = _window(rng, len(keys))
         one, two = bank.step(t * 60_000, rows, window), other.step(t * 60_000, rows, window)
