@@ -146,7 +146,9 @@ class TelemetryReader(UnboundedReader):
         self._part = part
         self._current = b""
         self._process = process(job_id)
-        self._mark = mark  # of where the reader stands; None once it has moved
+        # Of where the reader stands; None once it has moved. Each copy of a stage parks its readers under
+        # their last mark: with the mark of the reader that this one took over, that one would be found again.
+        self._mark = mark and Mark(job_id, part, os.urandom(8), mark.snapshot)
         self._using = threading.Lock()  # clients are not for two threads, and commits come from another one
         with _lock:
             _open[job_id, part[0]] = self

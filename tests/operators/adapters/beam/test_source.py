@@ -121,6 +121,16 @@ def test_a_reader_goes_on_where_it_is_when_nothing_moved_since_the_mark() -> Non
     assert (source.closed, source.committed) == (False, {PARTITION: 20})
 
 
+def test_a_reader_that_was_taken_over_is_not_found_by_the_mark_of_the_one_that_took_it() -> None:
+    reader, _ = open_reader(source=Closing(VALUES, most=10))
+    reader.start()
+    parked = reader.get_checkpoint_mark()
+    again, _ = open_reader(parked)
+    assert MarkCoder().encode(again.get_checkpoint_mark()) != MarkCoder().encode(parked)
+    third, _ = open_reader(again.get_checkpoint_mark())
+    assert third.advance()
+
+
 def test_a_reader_that_moved_since_the_mark_is_replaced() -> None:
     reader, source = open_reader(source=Closing(VALUES, most=10))
     reader.start()
