@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Producer
@@ -55,18 +56,22 @@ def send(
     assert producer.flush(30) == 0
 
 
-def transact(servers: str, topic: str, values: Iterable[bytes], *, commit: bool) -> None:
-    """Records of one transaction, which ends in a control record that no reader is shown."""
+@contextmanager
+def transaction(servers: str, topic: str, values: Iterable[bytes], *, commit: bool) -> Iterator[None]:
+    """Records of a transaction, open meanwhile; its end is a control record that no reader is shown."""
     producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})
     producer.init_transactions(30)
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0)
     assert producer.flush(30) == 0
-    (producer.commit_transaction if commit else producer.abort_transaction)(30)
+    try:
+        yield
+    finally:
+        (producer.commit_transaction if commit else producer.abort_transaction)(30)
 
 
-def until(done: Callable[[], Any], what: str, within_s: float = 30.0) -> Any:
+def until(done: Callable[[], Any], what: str, within_s: float = 90.0) -> Any:
     """Wait for something to come true."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

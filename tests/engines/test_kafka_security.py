@@ -174,7 +174,6 @@ def why_not_sent(library: str, options: KafkaOptions) -> str:
     return failed[0]
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # kafka-python leaves refused connections open
 @pytest.mark.parametrize("library", sorted(CLIENTS))
 def test_a_wrong_password_or_authority_is_said_and_shown_to_nobody(secure: Secure, library: str) -> None:
     hasty = {"bootstrap_timeout_s": 3.0, "timeout_s": 3.0}
@@ -190,7 +189,6 @@ def test_a_wrong_password_or_authority_is_said_and_shown_to_nobody(secure: Secur
             assert PASSWORD not in said
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("library", sorted(CLIENTS))
 def test_the_command_reads_secrets_from_files(
     secure: Secure,

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
 from operators.adapters.kafka.heard import heard
+from operators.adapters.kafka.held import Held
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -88,7 +89,8 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._positions: dict[TopicPartition, int] = {}
+        self._held = Held(options.max_poll_records)
+        self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
         try:
             how = settings(options)
         except OSError as problem:
@@ -137,7 +139,8 @@ class Client:
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
         """Read these partitions from these offsets."""
-        self._positions = self._ask("read offsets", self._assign(positions))
+        self._held.clear()
+        self._fetched = self._ask("read offsets", self._assign(positions))
 
     async def _assign(self, positions: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
         consumer = self._consumer
@@ -159,34 +162,35 @@ class Client:
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
         waiting = set(paused)
-        ready = [Handle(*place) for place in self._positions if place not in waiting]
+        if found := self._held.take(waiting):
+            return found
+        ready = [Handle(*place) for place in self._fetched if place not in waiting]
         if not ready:
             time.sleep(timeout_s)
             return {}
         try:
-            found, self._positions = self._loop.run(self._poll(ready, timeout_s))
+            fetched, self._fetched = self._loop.run(self._poll(ready, timeout_s))
         except KafkaError as problem:
             raise self._refused("fetch", problem) from None
-        return {
-            (handle.topic, handle.partition): _records(f"{handle.topic}/{handle.partition}", records)
-            for handle, records in found.items()
-        }
+        for handle, records in fetched.items():
+            self._held.put((handle.topic, handle.partition), _records(records))
+        return self._held.take(waiting)
 
     async def _poll(self, ready: list[Handle], timeout_s: float) -> tuple[Any, dict[TopicPartition, int]]:
         consumer = self._consumer
-        wait_ms, most = int(timeout_s * 1000), self._options.max_poll_records
-        found = await consumer.getmany(*ready, timeout_ms=wait_ms, max_records=most)
+        found = await consumer.getmany(*ready, timeout_ms=int(timeout_s * 1000))
         # a partition whose log was cut off at its start has none while it asks where that is now
         known = {
             place: offset
-            for place in self._positions
+            for place in self._fetched
             if (offset := await _position(consumer, Handle(*place))) is not None
         }
-        return found, self._positions | known
+        return found, self._fetched | known
 
     def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read."""
-        return self._positions[partition]
+        held = self._held.first(partition)
+        return self._fetched[partition] if held is None else held
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset behind the last record of each."""
@@ -224,8 +228,9 @@ async def _position(consumer: AIOKafkaConsumer, handle: Handle) -> int | None:
         return None
 
 
-def _records(name: str, records: Sequence[Any]) -> list[SourceRecord]:
+def _records(records: Sequence[Any]) -> list[SourceRecord]:
     topic = records[0].topic
+    name = f"{topic}/{records[0].partition}"
     return [
         SourceRecord(
             topic,

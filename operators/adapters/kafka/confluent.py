@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Handle
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
+from operators.adapters.kafka.held import Held
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -16,6 +17,8 @@ from operators.store_errors import SinkError
 
 T = TypeVar("T")
 _AGAIN_S = 0.1
+#: The most bytes held of all partitions, each an equal share, before fetching them stops.
+_ROOM_BYTES = 64 * 2**20
 _NO_BROKER_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 
@@ -55,13 +58,18 @@ class _Complaints:
 
 
 class Client:
-    """One `confluent_kafka.Consumer` with partitions assigned by hand."""
+    """One `confluent_kafka.Consumer` with partitions assigned by hand.
+
+    The library drops what it has fetched of a partition that is paused, and fetches it again. So a paused
+    partition is fetched on until its share of the room is full, and again once it is empty.
+    """
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._complaints = _Complaints()
-        self._positions: dict[TopicPartition, int] = {}
-        self._paused: set[TopicPartition] = set()
+        self._held = Held(options.max_poll_records)
+        self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
+        self._full: set[TopicPartition] = set()
         self._names: dict[TopicPartition, str] = {}
         try:
             self._consumer = confluent_kafka.Consumer(
@@ -74,7 +82,8 @@ class Client:
                     "isolation.level": "read_committed",
                     "enable.partition.eof": True,
                     "fetch.queue.backoff.ms": 50,
-                    "queued.max.messages.kbytes": 16_384,  # bounds a poll of large records, too
+                    "fetch.wait.max.ms": 100,  # so long a partition that is resumed may wait
+                    "queued.max.messages.kbytes": 16_384,
                     "error_cb": self._complaints,
                 }
             )
@@ -105,41 +114,47 @@ class Client:
         if unknown:
             timeout_s = self._options.timeout_s
             committed = self._ask(
-                "read offsets", lambda: self._consumer.committed(unknown, timeout=timeout_s)
+                "read offsets", lambda: _each(self._consumer.committed(unknown, timeout=timeout_s))
             )
             for handle in committed:
                 place = (handle.topic, handle.partition)
                 first = self._options.start == "earliest"
                 found[place] = handle.offset if handle.offset >= 0 else self._bounds(place)[0 if first else 1]
-        self._ask(
-            "assign", lambda: self._consumer.assign([Handle(*place, at) for place, at in found.items()])
-        )
-        self._positions, self._paused = found, set()
+        if full := [Handle(*place) for place in self._full]:
+            self._ask("resume", lambda: self._consumer.resume(full))  # they would stay paused
+        handles = [Handle(*place, at) for place, at in found.items()]
+        self._ask("assign", lambda: self._consumer.assign(handles))
+        self._held.clear()
+        self._fetched, self._full = found, set()
         self._names = {place: f"{place[0]}/{place[1]}" for place in found}
 
     def poll(
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
-        wanted = set(paused)
-        if fresh := [Handle(*place) for place in wanted - self._paused]:
-            self._ask("pause", lambda: self._consumer.pause(fresh))
-        if again := [Handle(*place) for place in self._paused - wanted]:
-            self._ask("resume", lambda: self._consumer.resume(again))
-        self._paused = wanted
+        waiting, end = set(paused), time.monotonic() + timeout_s
+        self._take_in(0.0)
+        while not (found := self._held.take(waiting)):
+            if (left_s := end - time.monotonic()) <= 0:
+                break
+            self._take_in(left_s)
+        return found
+
+    def _take_in(self, timeout_s: float) -> None:
+        self._mind_room()
         # the library waits for as many as are asked for: one first, then what else is there
         messages: list[Any] = self._ask("fetch", lambda: self._consumer.consume(1, timeout_s))
-        if messages and self._options.max_poll_records > 1:
-            rest = self._options.max_poll_records - 1
-            messages += self._ask("fetch", lambda: self._consumer.consume(rest, 0))
-        found: dict[TopicPartition, list[SourceRecord]] = {}
+        if messages:
+            most = self._options.max_poll_records
+            messages += self._ask("fetch", lambda: self._consumer.consume(most, 0))
+        fetched: dict[TopicPartition, list[SourceRecord]] = {}
         for message in messages:
             place = (message.topic(), message.partition())
             if (error := message.error()) is not None:
                 self._told(place, error, message.offset())
                 continue
             kind, time_ms = message.timestamp()
-            found.setdefault(place, []).append(
+            fetched.setdefault(place, []).append(
                 SourceRecord(
                     place[0],
                     self._names[place],
@@ -149,20 +164,35 @@ class Client:
                     _headers(message.headers()),
                 )
             )
-        for place, records in found.items():
-            self._positions[place] = max(self._positions[place], records[-1].offset + 1)
-        return found
+            self._fetched[place] = message.offset() + 1
+        for place, records in fetched.items():
+            self._held.put(place, records)
+
+    def _mind_room(self) -> None:
+        room = _ROOM_BYTES // max(1, len(self._fetched))
+        sizes = {place: self._held.size(place) for place in self._held.places}
+        full = {
+            place
+            for place, (records, size) in sizes.items()
+            if place in self._full or records >= self._options.max_poll_records or size >= room
+        }
+        if fresh := [Handle(*place) for place in full - self._full]:
+            self._ask("pause", lambda: self._consumer.pause(fresh))
+        if again := [Handle(*place) for place in self._full - full]:
+            self._ask("resume", lambda: self._consumer.resume(again))
+        self._full = full
 
     def _told(self, place: TopicPartition, error: KafkaError, offset: int) -> None:
         """A partition's end, behind what no reader is shown; or something wrong."""
         if error.code() == KafkaError._PARTITION_EOF:
-            self._positions[place] = max(self._positions[place], offset)
+            self._fetched[place] = max(self._fetched[place], offset)
         elif error.code() not in _PASSING:
             raise self._refused("fetch", error)
 
     def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read."""
-        return self._positions[partition]
+        held = self._held.first(partition)
+        return self._fetched[partition] if held is None else held
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset behind the last record of each."""
@@ -181,22 +211,22 @@ class Client:
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Commit these next offsets for the group."""
         offsets = [Handle(*place, offset) for place, offset in positions.items()]
-        for answer in self._ask("commit", lambda: self._consumer.commit(offsets=offsets, asynchronous=False)):
-            if answer.error is not None:
-                raise self._refused("commit", answer.error)
+        self._ask("commit", lambda: _each(self._consumer.commit(offsets=offsets, asynchronous=False)))
 
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close()
 
     def _ask(self, what: str, question: Callable[[], T]) -> T:
-        until = time.monotonic() + self._options.timeout_s
+        began = time.monotonic()
         while True:
             try:
                 return question()
             except KafkaException as problem:
-                # as while a broker that has just started does not know its groups yet
-                if problem.args[0].code() not in _STARTING or time.monotonic() > until:
+                # a broker that has just started says so itself, by a code above 0, and may take as long
+                code = problem.args[0].code()
+                patience_s = self._options.timeout_s if code < 0 else self._options.bootstrap_timeout_s
+                if code not in _STARTING or time.monotonic() > began + patience_s:
                     raise self._refused(what, problem) from None
                 time.sleep(_AGAIN_S)
 
@@ -226,6 +256,13 @@ _PASSING = _STARTING | {
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.REQUEST_TIMED_OUT,
 }
+
+
+def _each(answers: list[Handle]) -> list[Handle]:
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return answers
 
 
 def _headers(headers: Sequence[tuple[str, bytes | None]] | None) -> tuple[tuple[str, bytes], ...]:

@@ -10,6 +10,7 @@ from kafka.structs import OffsetAndMetadata
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
 from operators.adapters.kafka.heard import heard
+from operators.adapters.kafka.held import Held
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -47,7 +48,7 @@ class Client:
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._ask_ms = int(options.timeout_s * 1000)
-        self._held: dict[TopicPartition, list[SourceRecord]] = {}
+        self._held = Held(options.max_poll_records)
         try:
             with heard("kafka") as said:
                 self._consumer = kafka.KafkaConsumer(
@@ -98,19 +99,19 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
-        waiting = {kafka.TopicPartition(*partition) for partition in {*paused, *self._held}}
+        waiting = {kafka.TopicPartition(*partition) for partition in {*paused, *self._held.places}}
         now = self._consumer.paused()
         try:
             self._consumer.pause(*(waiting - now))
             self._consumer.resume(*(now - waiting))
-            ready = self._held.keys() - set(paused)
+            ready = set(self._held.places) - set(paused)
             found = self._consumer.poll(timeout_ms=0 if ready else int(timeout_s * 1000))
         except KafkaError as problem:
             raise self._refused("fetch", problem) from None
         for handle, records in found.items():
             topic, number = handle.topic, handle.partition
             name = f"{topic}/{number}"
-            self._held.setdefault((topic, number), []).extend(
+            fetched = [
                 SourceRecord(
                     topic,
                     name,
@@ -120,19 +121,14 @@ class Client:
                     tuple(record.headers),
                 )
                 for record in records
-            )
-        return {place: self._take(place) for place in self._held.keys() - set(paused)}
-
-    def _take(self, place: TopicPartition) -> list[SourceRecord]:
-        held, most = self._held.pop(place), self._options.max_poll_records
-        if len(held) > most:
-            self._held[place] = held[most:]
-        return held[:most]
+            ]
+            self._held.put((topic, number), fetched)
+        return self._held.take(set(paused))
 
     def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read."""
-        if held := self._held.get(partition):
-            return held[0].offset
+        if (held := self._held.first(partition)) is not None:
+            return held
         try:
             return int(
                 self._consumer.position(kafka.TopicPartition(*partition), timeout_ms=self._ask_ms) or 0
