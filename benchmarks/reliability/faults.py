@@ -63,13 +63,16 @@ def _calm(records: Sequence[Record]) -> Outcome:
 
 
 class Run:
-    """One run of one engine under one kind of fault, from one seed."""
+    """One run of one engine under one kind of fault, struck so many times at moments drawn from the seed."""
 
-    def __init__(self, stack: Stack, engine: str, kind: str, seed: int, folder: Path) -> None:
+    def __init__(
+        self, stack: Stack, engine: str, kind: str, seed: int, folder: Path, strikes: int | None = None
+    ) -> None:
         self.stack, self.engine, self.kind = stack, engine, kind
         self.random = random.Random(f"{kind} {seed}")
         self.name = f"run_{engine}_{seed}_{''.join(c for c in kind if c.isalnum())}"
         self.folder = folder / f"{self.name}-{time.time_ns()}"
+        self.strikes = strikes or (STRIKES[engine] if kind in KILLED else 1)
         self.restored: list[float] = []
         self.notes: dict[str, Any] = {}
 
@@ -80,8 +83,7 @@ class Run:
             return self._mislead()
         records, wanted = calm_contract()
         self.place = Place(self.stack, self.engine, self.name, records, self.folder)
-        strikes = STRIKES[self.engine] if self.kind in KILLED else 1
-        cuts = [len(records) * n // (strikes + 1) for n in range(strikes + 2)]
+        cuts = [len(records) * n // (self.strikes + 1) for n in range(self.strikes + 2)]
         pieces = [records[a:b] for a, b in pairwise(cuts)]
         try:
             self._begin(pieces[0])
@@ -348,6 +350,7 @@ def one(run: Run, seed: int) -> dict[str, Any]:
         "restore_s": run.restored,
         **run.notes,
         "took_s": round(time.monotonic() - began, 1),
+        "load_average": round(os.getloadavg()[1], 1),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "log": str(run.folder),
     }

@@ -158,7 +158,7 @@ class Place:
                 raise FaultError(f"{what}: the run ended: {self.words()}")
             if time.monotonic() - began > PATIENCE_S:
                 raise FaultError(f"{what}: not within {PATIENCE_S:.0f} s: {self.words()}")
-            time.sleep(0.2)
+            time.sleep(0.5)
         return time.monotonic() - began
 
     def close(self) -> None:

@@ -36,7 +36,8 @@ A_RECORD = 1_000
 PARTITIONS = 2
 HISTORY_S = 2_400
 HISTORY_PER_S = 400
-LATENESS_S, BUCKET_S = 30, 10
+#: Allowed lateness, and what one row of the store covers: a detection window.
+LATENESS_S, ROW_S = 30, 60
 #: Of each ten minutes, these have a slow replica.
 SLOW_MINUTES = range(5, 8)
 LOOK_EVERY_S = 10.0
@@ -52,7 +53,7 @@ class Load(threading.Thread):
 
     def __init__(self, servers: str, rate: int) -> None:
         super().__init__(daemon=True)
-        words = {"bootstrap.servers": servers, "linger.ms": 5, "log_level": 0}
+        words = {"bootstrap.servers": servers, "linger.ms": 5, "log_level": 0, "enable.idempotence": True}
         self._producer = Producer(words)
         self._rate = rate
         self._shapes = [_samples(A_RECORD, seed) for seed in range(20)]
@@ -138,8 +139,8 @@ class Looking(threading.Thread):
             self.events.setdefault((row["e"], row["r"]), (time.time(), row["u"]))
 
     def of_buckets(self) -> list[float]:
-        """Seconds from a sample's time to its bucket's rows, for 100 moments spread over each bucket."""
-        offsets = np.linspace(0, BUCKET_S, 100, endpoint=False)
+        """Seconds from a sample's time to the rows it is in, for 100 moments spread over what they cover."""
+        offsets = np.linspace(0, ROW_S, 100, endpoint=False)
         return [seen - start / 1_000 - at for start, seen in self.buckets.items() for at in offsets]
 
     def of_events(self) -> list[float]:
@@ -194,18 +195,21 @@ def summary(engine: str, rate: int, looks: Sequence[Mapping[str, Any]], looking:
             else None,
             "open files at most": max(each["files"].get(name, 0) for each in looks),
         }
-    delays = {"samples to bucket rows": looking.of_buckets(), "window's end to events": looking.of_events()}
-    bar = BUCKET_S + LATENESS_S + 5
+    delays = {
+        "a sample's time to its rows": looking.of_buckets(),
+        "window's end to events": looking.of_events(),
+    }
+    bar = ROW_S + LATENESS_S + 5
     told = {
         name: {
-            "number": len(looking.buckets if name.startswith("samples") else values),
+            "number": len(looking.buckets if name.startswith("a sample") else values),
             **{f"p{q} s": round(float(np.percentile(values, q)), 2) if values else None for q in (50, 99)},
             "most s": round(max(values), 2) if values else None,
         }
         for name, values in delays.items()
     }
     seconds = looks[-1]["second"] - looks[0]["second"]
-    p99 = told["samples to bucket rows"]["p99 s"]
+    p99 = told["a sample's time to its rows"]["p99 s"]
     return {
         "engine": engine,
         "rate": rate,
