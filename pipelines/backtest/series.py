@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,19 +13,14 @@ from numpy.typing import NDArray
 
 from pipelines.errors import UsageError
 
+_CLOCKS = (" %H:%M:%S", " %H:%M", "", " %I:%M:%S %p", " %I:%M %p")
 _FORMATS = (
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y",
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y",
+    *(date + clock for date in ("%Y/%m/%d", "%m/%d/%Y", "%d.%m.%Y") for clock in _CLOCKS),
     "%Y-%m-%d %H:%M:%S %z",
     "%a, %d %b %Y %H:%M:%S %z",
 )
+_DAY_FIRST = tuple("%d/%m/%Y" + clock for clock in _CLOCKS)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,12 @@ def read(
             the value column a number though some say something.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.reader(file)
+        with path.open("rb") as raw:
+            encoding = "utf-16" if raw.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        with path.open(newline="", encoding=encoding, errors="replace") as file:
+            delimiter = max(",;\t|", key=file.readline().count)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter)
             header = [name.strip() for name in next(reader, [])]
             lines = [line for line in reader if line]
     except OSError as error:
@@ -64,10 +64,10 @@ def read(
         raise UsageError(f"{path}: empty; a header line with column names is expected")
     times = _column(path, header, lines, time_column)
     texts = _column(path, header, lines, value_column)
-    values = [number(text) for text in texts]
+    values = [number(text if delimiter == "," else text.replace(",", ".")) for text in texts]
     labels = _column(path, header, lines, label_column) if label_column else None
     names = _column(path, header, lines, series_column) if series_column else [path.stem] * len(lines)
-    seconds = np.array([unix_s(text) for text in times])
+    seconds = _times(times)
     if lines and np.isnan(seconds).all():
         raise UsageError(f"{path}: column {time_column!r} holds no time, as in its first row: {times[0]!r}")
     if any(texts) and not any(value == value for value in values):
@@ -100,12 +100,25 @@ def _column(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]], n
     return [line[place].strip() if place < len(line) else "" for line in lines]
 
 
+def _times(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Unix seconds; dates with slashes are month first, unless more of them are dates day first."""
+    seconds = np.array([unix_s(text) for text in texts])
+    if np.isnan(seconds).any() and any("/" in text for text in texts):
+        other = np.array([unix_s(text, _DAY_FIRST) for text in texts])
+        if np.isnan(other).sum() < np.isnan(seconds).sum():
+            return other
+    return seconds
+
+
 def number(text: str) -> float:
-    """A finite number, or NaN for anything else."""
+    """A finite number, or NaN for anything else; a percent sign and commas between thousands are left out."""
     try:
         value = float(text)
     except ValueError:
-        return math.nan
+        plain = text.removesuffix("%").strip()
+        if _THOUSANDS.fullmatch(plain):
+            plain = plain.replace(",", "")
+        return math.nan if plain == text else number(plain)
     return value if math.isfinite(value) else math.nan
 
 
@@ -114,26 +127,27 @@ def truth(text: str) -> bool:
     return text.lower() in {"true", "yes", "anomaly", "anomalous"} or number(text) > 0.5
 
 
-def unix_s(text: str) -> float:
+def unix_s(text: str, formats: Sequence[str] = _FORMATS) -> float:
     """Unix seconds of a time in text, NaN where it is none.
 
-    ISO 8601 and RFC 3339, a few other common forms, or Unix time in s, ms, us or ns (told apart by its
-    size). A time without a zone is UTC.
+    Unix time in s, ms, us or ns (told apart by its size), ISO 8601 and RFC 3339, or one of ``formats``. A
+    time without a zone is UTC.
     """
-    try:
-        return _seconds(datetime.fromisoformat(text))
-    except ValueError:
-        pass
-    stamp = number(text)
-    if not math.isnan(stamp):
+    if len(text) > 8 and not math.isnan(stamp := number(text)):  # before ISO 8601, which may see a date in it
         for limit, unit in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6)):
             if abs(stamp) < limit:
                 return stamp / unit
         return stamp / 1e9
+    try:
+        return _seconds(datetime.fromisoformat(text))
+    except ValueError:
+        pass
+    if not math.isnan(stamp := number(text)):
+        return stamp
     plain = text.removesuffix(" UTC").removesuffix(" GMT")
     if plain != text:
-        return unix_s(plain)
-    for form in _FORMATS:
+        return unix_s(plain, formats)
+    for form in formats:
         try:
             return _seconds(datetime.strptime(text, form))  # noqa: DTZ007 - made aware below
         except ValueError:

@@ -12,7 +12,7 @@ from rich.console import Console
 from pipelines.backtest import backtest
 from pipelines.backtest.counters import Counter
 from pipelines.backtest.judge import judge, runs, sigma
-from pipelines.backtest.series import unix_s
+from pipelines.backtest.series import read, unix_s
 from pipelines.errors import UsageError
 
 QUIET = Console(file=io.StringIO())
@@ -109,10 +109,37 @@ def test_gauge_on_its_way_up_is_no_counter_after_its_first_fall() -> None:
         ("1/5/2026 0:00", 1767571200.0),
         ("1767571200", 1767571200.0),
         ("1767571200000", 1767571200.0),
+        ("1712010300000", 1712010300.0),
+        ("20260105", 1767571200.0),
+        ("01/05/2026 12:00:00 AM", 1767571200.0),
     ],
 )
 def test_times(text: str, seconds: float) -> None:
     assert unix_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("t,v\n2026-01-05 00:00,1.5\n2026-01-05 00:05,1200\n", "utf-8-sig"),
+        ("t;v\n05.01.2026 00:00;1,5\n05.01.2026 00:05;1200\n", "utf-8"),
+        ('"t"\t"v"\n"1/5/2026 12:00 AM"\t"1.5"\n"1/5/2026 12:05 AM"\t"1200"\n', "utf-16"),
+        ('t,v\n2026-01-05T00:00Z,1.5\n2026-01-05T01:05+01:00,"1,200"\n', "utf-8"),
+        ("t,v\n1767571200000,1.5%\n1767571500000,1200%\n", "utf-8"),
+    ],
+)
+def test_any_dialect_is_read_alike(tmp_path: Path, text: str, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding=encoding)
+    (series,) = read(path, "t", "v", None, None)
+    assert series.time_s.tolist() == [1767571200.0, 1767571500.0]
+    assert series.value.tolist() == [1.5, 1200.0]
+
+
+def test_dates_day_first_are_told_by_days_past_the_twelfth(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", [(f"{day:02d}/01/2026", 1.0) for day in range(1, 32)])
+    (series,) = read(path, "t", "v", None, None)
+    assert np.diff(series.time_s).tolist() == [86_400.0] * 30
 
 
 def test_daylight_saving_is_no_gap() -> None:
