@@ -79,22 +79,29 @@ def process(engine: str, folder: Path, address: str) -> Iterator[Process]:
         running.wait()
 
 
-@pytest.mark.parametrize("engine", COMMANDS)
-def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) -> None:
-    stack.up("kafka", "clickhouse")
-    name = f"observed_{engine}"
+def config(stack: Stack, name: str, folder: Path) -> str:
+    """Write one for an empty topic; where it says to listen."""
     recreate(stack.kafka, {TOPIC: 1})
     address = f"127.0.0.1:{Ports.free().kafka}"
-    (tmp_path / "run.yaml").write_text(
+    (folder / "run.yaml").write_text(
         f"input: kafka://{stack.kafka}\n"
         f"clickhouse: {stack.clickhouse.rpartition('/')[0]}/{name}\n"
         f"kafka: {{group: {name}, topics: [{TOPIC}]}}\n"
         f"observe: {address}\nlog_format: json\nwindows: {{idle: 3s}}\n"
     )
+    return address
+
+
+@pytest.mark.parametrize("engine", ["local", "beam", "faust"])
+def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) -> None:
+    stack.up("kafka", "clickhouse")
+    address = config(stack, f"observed_{engine}", tmp_path)
     with process(engine, tmp_path, address) as it:
         until(lambda: it.state() == "200 no_data", "no data", 90)
         send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300)])
-        until(lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples")
+        until(
+            lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples", 240
+        )
         assert sum(it.meters("driftline_records_total").values()) == 300
         until(lambda: it.meters("driftline_lag_records") == {(f"{TOPIC}/0", TOPIC): 0}, "no lag")
         until(lambda: it.meters("driftline_sink_rows_total").get(("clickhouse",), 0) > 0, "rows delivered")
@@ -106,6 +113,23 @@ def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) 
     states = [line["state"] for line in told if "state" in line]
     assert states[:2] == ["no_data", "running"]
     assert any(line.get("url") == f"http://{address}" for line in told)
+
+
+def test_a_process_tells_what_it_waits_for(stack: Stack, tmp_path: Path) -> None:
+    stack.up("kafka", "clickhouse")
+    address = config(stack, "observed_waiting", tmp_path)
+    with process("local", tmp_path, address) as it:
+        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300)])
+        until(lambda: it.state().startswith("200"), "a process that is ready")
+        for part, state in (("kafka", "source_away"), ("clickhouse", "store_away")):
+            stack.kill(part)
+            until(lambda state=state: it.state() == f"503 {state}", state)
+            stack.up(part)
+            until(lambda: it.state().startswith("200"), f"{part} again")
+        assert it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}
+    told = [_line(line)["message"] for line in it.log.read_text().splitlines()]
+    assert any("the store has been away" in message for message in told)
+    assert any("the store is back" in message for message in told)
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
         ("clickhouse: postgres://x\n", ["clickhouse", "chdb:PATH"]),
         ("input: kafka://broker\n", ["input", "lacks a port"]),
         ("input: s3://bucket\n", ["input", "kafka://HOST:PORT"]),
+        ("observe: somewhere\n", ["driftline.yaml:1", "observe", "HOST:PORT"]),
+        ("log_format: xml\n", ["log_format", "one of text, json"]),
         ("a: [1\n", ["driftline.yaml", "is no YAML"]),
         ("- 1\n", ["must be a mapping"]),
         ("alarm_budget: {per_serie: 9d}\n", ["per_serie", "did you mean 'per_series'"]),
