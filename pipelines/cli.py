@@ -71,6 +71,14 @@ def run(
         Literal["fnapi", "flink", "dataflow"] | None, typer.Option("--runner", help="of Beam; default fnapi")
     ] = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="stop when the input is read")] = False,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(
+            "--warm-start",
+            metavar="7d|DIR",
+            help="learn from so much of what ClickHouse holds, or a recording, before a start without state",
+        ),
+    ] = None,
     observe: Annotated[
         str | None,
         typer.Option("--observe", metavar="HOST:PORT", help="serve /metrics, /healthz and /readyz there"),
@@ -99,6 +107,7 @@ def run(
             "log_format": log_format,
         },
         engine_options=tuple(engine_options or ()),
+        warm_start=warm_start,
         until_end=until_end,
         as_json=json,
     )

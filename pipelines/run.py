@@ -42,13 +42,15 @@ def command(
     engine_options: tuple[str, ...],
     until_end: bool,
     as_json: bool,
+    warm_start: str | None = None,
 ) -> None:
     """Resolve the config, run, print the report."""
     config = resolve(path, **flags, engine_options=engine_options or None)
     logs.set_up(config.log_format)
     stop = threading.Event()
     with stopped_by_signals(stop), _progress(quiet=as_json) as progress:
-        report = start(Job(config, until_end=until_end, stop=stop, progress=progress))
+        job = Job(config, until_end=until_end, stop=stop, progress=progress, warm_start=warm_start)
+        report = start(job)
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
@@ -58,6 +60,10 @@ def command(
 def start(job: Job) -> Report:
     """Run a job on its engine, observed where the config says so; `UsageError` when it cannot run it."""
     check_runnable(job.config)
+    if job.warm_start and job.config.engine != "local":
+        raise UsageError(
+            f"--warm-start: engine {job.config.engine} starts without history; use --engine local"
+        )
     chosen = engine(job.config)
     with observed(job.config.observe, job.stop) as meters:
         job = replace(job, config=_labelled(job.config), meters=meters)

@@ -23,6 +23,7 @@ from operators.shard.counters import Counters
 from operators.shard.embeddings import embedding_findings
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
+from operators.shard.history import Past
 from operators.shard.rows import bucket_rows
 from operators.shard.sketches import Ints, Sketches, concat
 from operators.shard.slices import Slicer, read_cells
@@ -113,6 +114,18 @@ class Shard:
         if time is not None:
             self._close(time - self.settings.windows.lateness_s * 1000, output)
         return self._emission(output)
+
+    def learn(self, past: Past) -> None:
+        """Learn from a window that was closed before this run; end with `begin`."""
+        new = self.evaluation.unknown(past.rows.key)
+        if len(new):
+            codes = {name: code[new] for name, code in past.codes.items()}
+            self.evaluation.enter(past.start, past.rows.key[new], codes, past.values)
+        self.evaluation.learn(past.start, past.rows)
+
+    def begin(self) -> None:
+        """Start warm, after `learn`."""
+        self.evaluation.begin()
 
     def finish(self) -> Emission:
         """The end of input: close every bucket, write each open event's last revision, resolve nothing.

@@ -63,12 +63,7 @@ class Evaluation:
             whole: whether the pipeline's data cover it from its start.
         """
         end = start + self.window_ms
-        index = self.catalogue.find(rows.key)
-        self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
-        index, rows = self._filled(index, rows)
-        values = self._values(index, rows)
-        self._remember(start)
-        self._mask(index, values, whole)
+        index, values = self._measured(start, rows, whole)
         findings, gone = self.absence.findings(self.catalogue)
         findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
         rate, times = values.value[:, 0], values.samples[:, 0]
@@ -78,6 +73,27 @@ class Evaluation:
         told[0].extend(self.lifecycle.close(self._open_of(gone), end))
         self.lifecycle.forget(end)
         return told
+
+    def learn(self, start: int, rows: Sketches) -> None:
+        """Learn from a window of the past; nothing is told of it (see `close`)."""
+        index, values = self._measured(start, rows, whole=True)
+        self.bank.step(start, *self._given(index, values))
+
+    def begin(self) -> None:
+        """After `learn`: what was there in the past is not missed until it is seen again."""
+        self.absence = Absence(self.window_ms / 1000.0)
+        self.absence.grow(len(self.catalogue))
+        self.absence.gone[:] = True
+
+    def _measured(self, start: int, rows: Sketches, whole: bool) -> tuple[Ints, Values]:
+        """Bases and statistics of a window."""
+        index = self.catalogue.find(rows.key)
+        self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
+        index, rows = self._filled(index, rows)
+        values = self._values(index, rows)
+        self._remember(start)
+        self._mask(index, values, whole)
+        return index, values
 
     def _filled(self, index: Ints, rows: Sketches) -> tuple[Ints, Sketches]:
         """Add what did not occur but is known to be zero: counts of living series, parts of living wholes."""
@@ -134,15 +150,19 @@ class Evaluation:
         values.value[partly] = np.nan
         self._fresh.clear()
 
-    def _judge(self, start: int, index: Ints, values: Values) -> list[Finding]:
+    def _given(self, index: Ints, values: Values) -> tuple[Ints, WindowValues]:
+        """Bank rows that have a value, in their order, and those values."""
         rows = self.catalogue.rows[index]
         given = (rows >= 0) & np.isfinite(values.value)
         row = rows[given]
         order = np.argsort(row)
-        row = row[order]
         window = WindowValues(
             *(part[given][order] for part in (values.value, values.samples, values.hits, values.resolution))
         )
+        return row[order], window
+
+    def _judge(self, start: int, index: Ints, values: Values) -> list[Finding]:
+        row, window = self._given(index, values)
         verdicts = self.bank.step(start, row, window)
         told = np.asarray(verdicts.alarm, bool).copy()
         open_rows = [self._row_of(key) for source, key in self.lifecycle.episodes if source == "bank"]

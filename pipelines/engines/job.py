@@ -24,7 +24,8 @@ class Job:
     """One run: what `driftline run` resolved.
 
     ``stop`` ends a run that has no end of its own. ``progress`` is told the input's time (Unix ms) every few
-    seconds, ``meters`` of all that is declared in `operators.meters`.
+    seconds, ``meters`` of all that is declared in `operators.meters`. ``warm_start``: history to learn from
+    before a run that has no state, see `pipelines.warm`.
     """
 
     config: Config
@@ -32,6 +33,7 @@ class Job:
     stop: threading.Event = field(default_factory=threading.Event)
     progress: Callable[[int | None], None] = _silent
     meters: Meters = UNMETERED
+    warm_start: str | None = None
 
 
 def kafka_options(config: Config, address: str) -> KafkaOptions:

@@ -17,6 +17,7 @@ from operators.adapters.reader import Reader, Step
 from operators.intake import Accounts
 from operators.meters import STATE_BYTES
 from operators.shard import Shard
+from pipelines import warm
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
@@ -80,7 +81,11 @@ class _Loop:
         source = open_source(job)
         if saved is None:
             self.reader = Reader(source, settings, until_end=job.until_end, meters=job.meters)
-            self.shards = [Shard(index, settings) for index in range(settings.shards)]
+            self.shards = (
+                warm.shards(job.config, job.warm_start)
+                if job.warm_start
+                else [Shard(index, settings) for index in range(settings.shards)]
+            )
         else:
             self.reader = Reader.restore(
                 saved.reader, source, settings, until_end=job.until_end, meters=job.meters
