@@ -74,6 +74,40 @@ def import_(
     show({"records": records, "out": str(out)}, json, f"{records:,} records of {topic} in {out / topic}")
 
 
+def produce(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="what driftline run --input takes")],
+    kafka: Annotated[
+        str | None, typer.Option("--kafka", metavar="kafka://HOST:PORT", help="default: the config's input")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--rate", min=0.1, metavar="RECORDS", help="a second at most")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
+    json: Json = False,
+) -> None:
+    """Send a folder of telemetry to Kafka.
+
+    Each record goes to the partition that it lies in; all topics move on together in time.
+    """
+    from pipelines.brokers import broker_of
+    from pipelines.config import resolve
+    from pipelines.produce import produce
+    from pipelines.progress import bar
+
+    resolved = resolve(config)
+    options = broker_of(resolved, kafka)
+    with bar(quiet=json) as tell:
+        sent = produce(
+            folder,
+            options,
+            resolved.kafka.client,
+            rate=rate,
+            told=lambda count: tell(f"{count:,} records", 0.0),
+        )
+    lines = [f"{count:,} records to {topic}" for topic, count in sorted(sent.items())]
+    show({"sent": dict(sorted(sent.items()))}, json, "\n".join(lines) or f"{folder}: no records")
+
+
 def backtest(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.csv …")],
     time_column: Annotated[str, typer.Option("--time-column")],
@@ -177,6 +211,7 @@ def register(app: typer.Typer) -> None:
     """Put these commands into the app."""
     app.command("simulate")(simulate)
     app.command("import")(import_)
+    app.command("produce")(produce)
     app.command("backtest")(backtest)
     app.command("backtest-embeddings")(backtest_embeddings)
     app.command("evaluate")(evaluate)

@@ -286,7 +286,13 @@ class Producer:
         failed: dict[int, str] = {}
         sent: dict[int, asyncio.Future[Any]] = {}
         for index, record in enumerate(records):
-            one = self._producer.send(record.topic, record.value, key=record.key, headers=record.headers)
+            one = self._producer.send(
+                record.topic,
+                record.value,
+                key=record.key,
+                headers=record.headers,
+                partition=record.partition,
+            )
             try:
                 sent[index] = await asyncio.wait_for(one, max(0.0, until - time.monotonic()))
             except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as problem:

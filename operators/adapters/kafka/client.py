@@ -14,12 +14,13 @@ TopicPartition = tuple[str, int]
 
 
 class OutRecord(Struct, frozen=True):
-    """One record to send; without a key it goes to any partition."""
+    """One record to send; without a partition and a key it goes to any partition."""
 
     topic: str
     key: bytes | None
     headers: list[tuple[str, bytes]]
     value: bytes
+    partition: int | None = None
 
 
 class KafkaClient(Protocol):

@@ -19,6 +19,7 @@ T = TypeVar("T")
 _AGAIN_S = 0.1
 #: The most bytes held of all partitions, each an equal share, before fetching them stops.
 _ROOM_BYTES = 64 * 2**20
+_ANY = -1  # partition
 _NO_BROKER_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 
@@ -317,7 +318,12 @@ class Producer:
         while True:
             try:
                 self._producer.produce(
-                    record.topic, record.value, record.key, headers=list(record.headers), on_delivery=done
+                    record.topic,
+                    record.value,
+                    record.key,
+                    _ANY if record.partition is None else record.partition,
+                    headers=list(record.headers),
+                    on_delivery=done,
                 )
             except BufferError:  # its queue is full
                 self._producer.poll(0.1)

@@ -194,7 +194,11 @@ class Producer:
         for index, record in enumerate(records):
             try:
                 futures[index] = self._producer.send(
-                    record.topic, record.value, key=record.key, headers=record.headers
+                    record.topic,
+                    record.value,
+                    key=record.key,
+                    headers=record.headers,
+                    partition=record.partition,
                 )
             except KafkaTimeoutError as problem:
                 # nobody answers: each of the others would wait as long

@@ -48,17 +48,21 @@ class KafkaSource:
         self._asked_s = self._discovered_s = float("-inf")
 
     def partitions(self) -> Sequence[Partition]:
-        """Every partition of the topics now; asked of the broker at most every half minute."""
+        """Every partition of the topics, asked of the broker at most every half minute.
+
+        One that is away is asked again later; only at first that is a `SourceError`.
+        """
         now = self._clock()
         if now - self._discovered_s >= DISCOVER_EVERY_S:
-            self._discovered_s = now
-            index, of = self._part
-            there = self._client.partitions(self._topics)
-            known = {f"{topic}/{number}": (topic, number) for topic, number in there}
-            fresh = {name: where for name, where in known.items() if _share(where, of) == index}
-            self._elsewhere = {name: topic for name, (topic, _) in known.items() if name not in fresh}
-            if fresh.keys() - self._assigned.keys():
-                self._assign(fresh | self._assigned)
+            first, self._discovered_s = self._discovered_s == float("-inf"), now
+            try:
+                there = self._client.partitions(self._topics)
+            except SourceError as problem:
+                if first:
+                    raise
+                log.warning("%s", problem)
+            else:
+                self._take_in(there)
         here = [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
         return here + [Partition(topic, name, here=False) for name, topic in self._elsewhere.items()]
 
@@ -98,14 +102,26 @@ class KafkaSource:
         return self._connected
 
     def commit(self, positions: Mapping[str, int]) -> None:
-        """Commit next offsets for the consumer group."""
+        """Commit next offsets for the consumer group; the next commit makes up for one that fails."""
         mine = {self._assigned[name]: offset for name, offset in positions.items() if name in self._assigned}
-        if mine:
+        if not mine:
+            return
+        try:
             self._client.commit(mine)
+        except SourceError as problem:
+            log.warning("%s", problem)
 
     def close(self) -> None:
         """Leave the broker."""
         self._client.close()
+
+    def _take_in(self, there: Sequence[TopicPartition]) -> None:
+        index, of = self._part
+        known = {f"{topic}/{number}": (topic, number) for topic, number in there}
+        fresh = {name: where for name, where in known.items() if _share(where, of) == index}
+        self._elsewhere = {name: topic for name, (topic, _) in known.items() if name not in fresh}
+        if fresh.keys() - self._assigned.keys():
+            self._assign(fresh | self._assigned)
 
     def _assign(
         self, partitions: Mapping[str, TopicPartition], positions: Mapping[str, int] | None = None

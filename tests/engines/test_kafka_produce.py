@@ -1,0 +1,65 @@
+"""``driftline produce``: a folder of telemetry into a real broker, each partition as it lies there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from operators.adapters.kafka import CLIENTS, KafkaOptions, connect
+from operators.sources.files import partitions
+from pipelines.produce import produce
+from pipelines.stack import Stack
+from tests.acceptance.command import here
+from tests.contract.recording import write
+from tests.engines.broker import make_topic, until, with_admin
+
+
+@pytest.fixture
+def options(stack: Stack) -> KafkaOptions:
+    """A broker without any of the topics that a recording has."""
+    stack.up("kafka")
+    have = with_admin(stack.kafka, lambda admin: admin.list_topics())
+    if stale := [topic for topic in have if topic.startswith("telemetry.") or topic == "changes.v1"]:
+        with_admin(stack.kafka, lambda admin: admin.delete_topics(stale))
+    return KafkaOptions(servers=stack.kafka, timeout_s=60.0)
+
+
+@pytest.mark.parametrize("library", sorted(CLIENTS))
+def test_each_partition_arrives_as_it_lies_in_its_folder(
+    options: KafkaOptions, library: str, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    there = {
+        (each.topic, int(each.name.rpartition("/")[2])): [one.value for some in each.read() for one in some]
+        for each in partitions(tmp_path)
+    }
+    for topic in {topic for topic, _ in there}:
+        make_topic(options.servers, topic, partitions=2)
+    sent = produce(tmp_path, options, library)
+    assert sent.total() == sum(map(len, there.values()))
+    client = connect("kafka-python", options)
+    client.assign(dict.fromkeys(there, 0))
+    found: dict[tuple[str, int], list[bytes]] = {place: [] for place in there}
+
+    def arrived() -> bool:
+        for place, records in client.poll((), 0.2).items():
+            found[place] += [record.value for record in records]
+        return sum(map(len, found.values())) >= sent.total()
+
+    until(arrived, "all that was sent")
+    client.close()
+    assert found == there
+
+
+def test_topics_that_are_not_there_are_named_and_nothing_is_sent(
+    options: KafkaOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "telemetry.gpu.v1").mkdir(parents=True)
+    (tmp_path / "in" / "telemetry.gpu.v1" / "a.ndjson").write_text('{"event_time": 1}\n{"event_time": 2}\n')
+    command = ("produce", "in", "--kafka", f"kafka://{options.servers}", "--rate", "1000", "--json")
+    refused = here(tmp_path, *command, monkeypatch=monkeypatch, capfd=capfd)
+    assert refused.code == 2
+    assert "telemetry.gpu.v1/0" in refused.err
+    make_topic(options.servers, "telemetry.gpu.v1")
+    done = here(tmp_path, *command, monkeypatch=monkeypatch, capfd=capfd)
+    assert (done.code, json.loads(done.out)) == (0, {"sent": {"telemetry.gpu.v1": 2}})
