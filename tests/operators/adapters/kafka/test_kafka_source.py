@@ -168,6 +168,25 @@ def test_readers_share_the_partitions(broker: Broker, options: tuple[str, KafkaO
     assert sorted(names) == everything
 
 
+def test_a_broker_that_goes_away_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    away = Broker()
+    away.send([b"a"])
+    now_s = 0.0
+    how = KafkaOptions(servers=away.servers, timeout_s=0.5)
+    source = KafkaSource(how, [TOPIC], client="confluent-kafka", clock=lambda: now_s)
+    try:
+        known = source.partitions()
+        assert read(source, 1) == {f"{TOPIC}/0": [b"a"]}
+        assert source.connected
+        del away
+        now_s = 60.0
+        assert source.partitions() == known
+        assert not source.connected
+    finally:
+        source.close()
+    assert "refuses to list topics" in caplog.text
+
+
 @pytest.mark.parametrize("client", sorted(CLIENTS))
 def test_a_broker_that_is_not_there_is_said_so(client: str) -> None:
     # in a process of its own: kafka-python leaves the sockets of a failed start open
