@@ -1,6 +1,6 @@
 """The store: one ClickHouse, embedded in a folder or behind HTTP, with the same calls.
 
-URLs are ``chdb:PATH`` and ``http(s)://HOST:PORT/DB``; credentials come from the environment or a file alone.
+Credentials come from the environment or a file alone, never from the URL.
 Only this module talks to clickhouse-connect.
 """
 
@@ -10,8 +10,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 import clickhouse_connect
 import pyarrow as pa
@@ -25,11 +24,11 @@ from tenacity import (
 )
 
 from operators import engine_lock, migrations
+from operators.store_address import Address, parse_url
 from operators.store_errors import StoreAway, StoreBusy, StoreError, StoreUrlError
 
-__all__ = ["Address", "Store", "StoreAway", "StoreBusy", "StoreError", "StoreUrlError"]
+__all__ = ["Store", "StoreAway", "StoreBusy", "StoreError", "StoreUrlError"]
 
-DEFAULT_DATABASE = "driftline"
 _CONNECT_S = 5
 #: Longest silence of the server in one call. Until then an insert may yet be taken; then it is tried again.
 _SILENCE_S = 60
@@ -46,49 +45,6 @@ _ENUM = re.compile(r"(?:Nullable\()?Enum8\((.*?)\)+")
 _DATETIME = re.compile(r"(?:Nullable\()?DateTime(?:\('[^']*'\))?\)?")
 _ENUM_ITEM = re.compile(r"'((?:[^'\\]|\\.)*)' = (-?\d+)")
 T = TypeVar("T")
-
-
-class Address(NamedTuple):
-    """Where a store is: a folder, or a host with its port; and the database."""
-
-    path: str | None
-    host: str
-    port: int
-    secure: bool
-    database: str
-
-    def __str__(self) -> str:
-        if self.path is not None:
-            return f"chdb:{self.path}"
-        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}/{self.database}"
-
-
-def parse_url(url: str, database: str | None = None) -> Address:
-    """The address a URL names.
-
-    Raises:
-        StoreUrlError: another form, or credentials in the URL; the message never repeats them.
-    """
-    if url.startswith("chdb:"):
-        path = url.removeprefix("chdb:")
-        if not path or path.startswith((":memory:", "//")):
-            raise StoreUrlError("chdb: needs a folder after it, as in chdb:./driftline-data")
-        return Address(os.path.realpath(path), "", 0, False, _identifier(database or DEFAULT_DATABASE))
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise StoreUrlError("a ClickHouse URL reads http(s)://HOST:PORT/DB") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StoreUrlError("a ClickHouse URL reads chdb:PATH or http(s)://HOST:PORT/DB")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise StoreUrlError(
-            f"the ClickHouse URL for {parts.hostname} may hold no user, password or options: set "
-            "DRIFTLINE_CLICKHOUSE_USER and DRIFTLINE_CLICKHOUSE_PASSWORD (or its _FILE) in the environment"
-        )
-    secure = parts.scheme == "https"
-    name = database or parts.path.strip("/") or DEFAULT_DATABASE
-    return Address(None, parts.hostname, port or (8443 if secure else 8123), secure, _identifier(name))
 
 
 class Store:
@@ -312,9 +268,3 @@ def _store_error(address: Address, what: str, error: Exception) -> StoreError:
     reason = " ".join(str(error).split())
     kind = StoreAway if _is_transient(error) else StoreError
     return kind(f"{address}: {what} failed: {reason[:1000]}")
-
-
-def _identifier(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise StoreUrlError(f"{name!r} is no database name: letters, digits and _ only, no digit first")
-    return name

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from operators.clickhouse import Store, StoreError, StoreUrlError, parse_url
+from operators.clickhouse import Store, StoreError, StoreUrlError
+from operators.store_address import parse_url
 from schemas import rows
 from schemas.rows import read_events
 from tests.operators.engine import WAYS, engine, fresh
