@@ -53,7 +53,10 @@ class Credentials:
         password = request.query.get("password", request.headers.get("X-ClickHouse-Key", ""))
         kind, _, given = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "basic":
-            user, _, password = base64.b64decode(given).decode(errors="replace").partition(":")
+            try:
+                user, _, password = base64.b64decode(given).decode(errors="replace").partition(":")
+            except ValueError:
+                return False
         same = hmac.compare_digest(password.encode(), self.password.encode())
         return same and user == self.user
 
@@ -113,8 +116,8 @@ class Front:
             rows = _plain(await request.read(), request.headers.get("Content-Encoding"))
         query = named.get("query", "").encode()
         settings = {k: v for k, v in named.items() if k not in _OWN and not k.startswith("param_")}
-        if request.method == "GET":
-            settings.setdefault("readonly", "2")
+        if request.method == "GET" and settings.get("readonly", "0") == "0":
+            settings["readonly"] = "2"  # a web page can have a browser GET anything, without saying so
         return Statement(
             text=query + b"\n" + rows if query and rows else query or rows,
             database=named.get("database") or request.headers.get("X-ClickHouse-Database") or "default",

@@ -94,6 +94,7 @@ def test_a_request_that_may_only_read_changes_nothing(server: Server, table: str
     for answer in (
         send(server, f"DROP TABLE {table}", readonly="1"),
         send(server, "", method="GET", query=f"DROP TABLE {table}"),
+        send(server, "", method="GET", query=f"DROP TABLE {table}", readonly="0"),
     ):
         assert answer.headers["X-ClickHouse-Exception-Code"] == "164"
     assert post(server, f"EXISTS {table}") == "1\n"
