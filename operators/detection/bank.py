@@ -102,6 +102,21 @@ class Bank:
         self._panel.tails.start_rows(state, np.arange(len(rows)))
         self._columns.put(rows, state)
 
+    def accept(self, rows: NDArray[np.int64], windows: int) -> None:
+        """Take the last ``windows`` windows (24 at most) of ``rows`` for their new normal, at once.
+
+        For changes that are known to be meant: left alone, a bank waits for hours.
+        """
+        state = self._columns.take(rows)
+        back = np.arange(WARM_UP)[:, None] - (state["n"].astype(np.int64) - windows)
+        state["recent"][(back % WARM_UP) >= windows] = np.nan
+        least = {name: state[name].copy() for name in ("var", "wide_var")}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self._accept(state, np.arange(len(rows)))
+        for name, known in least.items():  # a few windows tell a level, no scale
+            np.maximum(state[name], known, out=state[name], where=state["of_trials"] == 0)
+        self._columns.put(rows, state)
+
     def step(
         self, time_ms: "int | NDArray[np.int64]", rows: NDArray[np.int64], window: WindowValues
     ) -> Verdicts:

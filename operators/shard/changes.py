@@ -35,6 +35,16 @@ class Changes:
         }
         self.known[revision.change_id] = msgspec.structs.replace(earlier, **said)
 
+    def meant(self, slice_: tuple[tuple[str, str], ...], start: int, end: int) -> bool:
+        """Whether a change marked ``expected`` that names this slice began in [start, end), Unix ms."""
+        return any(
+            change.expected is True
+            and change.status not in ("cancelled", "failed")
+            and start <= began(change) < end
+            and _names(change, dict(slice_))
+            for change in self.known.values()
+        )
+
     def suppress(self, slice_: tuple[tuple[str, str], ...], start: int, end: int) -> tuple[str, ...]:
         """Ids of the maintenances that name this slice and overlap [start, end), Unix ms."""
         return tuple(

@@ -201,7 +201,7 @@ class Shard:
         # the first window of all may have begun before its data
         whole = self._begun or buckets[0] == start
         self._begun = True
-        output.tell(self.evaluation.close(start, rows, suppress, whole=whole))
+        output.tell(self.evaluation.close(start, rows, suppress, self.changes.meant, whole=whole))
         if self.embeddings is not None:
             for bucket in buckets:
                 self._judge_embeddings(self.embeddings, bucket, output)

@@ -1,6 +1,6 @@
 """A closed window to event revisions: statistics, the bank's verdicts, absences, lifecycle."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,13 @@ _CALIBRATION: tuple[CalibrationSource, ...] = ("empirical", "extrapolated", "pri
 #: Windows of a part's absence that its whole vouches for.
 _REMEMBERED = 240
 
+#: Windows after which a change that is meant has settled, and how long what it does may still appear (ms).
+_SETTLED, _FOLLOWS_MS = 5, 3_600_000
+
 Told = tuple[list[AnomalyEvent], list[AnomalyWindow]]
+
+#: Whether a slice was to change in [since, until), Unix ms.
+Meant = Callable[[tuple[tuple[str, str], ...], int, int], bool]
 
 
 class Evaluation:
@@ -53,13 +59,14 @@ class Evaluation:
         self.absence.grow(len(self.catalogue))
         self._fresh.update(places.tolist())
 
-    def close(self, start: int, rows: Sketches, suppress: Suppress, *, whole: bool) -> Told:
+    def close(self, start: int, rows: Sketches, suppress: Suppress, meant: Meant, *, whole: bool) -> Told:
         """Judge one closed window.
 
         Args:
             start: of the window, Unix ms.
             rows: its sketches, all of them entered.
             suppress: which changes hold a slice's alarms down.
+            meant: whether a slice was to change, see `Changes.meant`.
             whole: whether the pipeline's data cover it from its start.
         """
         end = start + self.window_ms
@@ -68,7 +75,7 @@ class Evaluation:
         findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
         rate, times = values.value[:, 0], values.samples[:, 0]
         findings += occurrences(self.catalogue, index, rate, times, self.lifecycle.episodes)
-        findings += self._judge(start, index, values)
+        findings += self._judge(start, index, values, meant)
         told = self.lifecycle.step(start, end, findings, suppress)
         told[0].extend(self.lifecycle.close(self._open_of(gone), end))
         self.lifecycle.forget(end)
@@ -161,14 +168,22 @@ class Evaluation:
         )
         return row[order], window
 
-    def _judge(self, start: int, index: Ints, values: Values) -> list[Finding]:
+    def _judge(self, start: int, index: Ints, values: Values, meant: Meant) -> list[Finding]:
         row, window = self._given(index, values)
         verdicts = self.bank.step(start, row, window)
         told = np.asarray(verdicts.alarm, bool).copy()
+        self._accept(start, row[told], meant)
         open_rows = [self._row_of(key) for source, key in self.lifecycle.episodes if source == "bank"]
         if open_rows and len(row):
             told |= np.isin(row, open_rows)
         return [_finding(self.bank, row, place, window, verdicts) for place in np.flatnonzero(told).tolist()]
+
+    def _accept(self, start: int, rows: Ints, meant: Meant) -> None:
+        """Take what follows from a change that was announced for the new normal, once it has settled."""
+        since, until = start - _FOLLOWS_MS, start - _SETTLED * self.window_ms
+        due = [row for row in rows.tolist() if meant(self.bank.keys[row].slice, since, until)]
+        if due:
+            self.bank.accept(np.array(due, np.int64), _SETTLED)
 
     def _row_of(self, key: SeriesKey) -> int:
         if len(self._rows) < len(self.bank.keys):

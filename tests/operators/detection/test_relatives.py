@@ -118,3 +118,16 @@ def test_returning_version_has_its_baseline_back() -> None:
                 assert not verdicts.alarm.any()
                 assert not verdicts.warming.any()
     np.testing.assert_allclose(verdicts.expected, levels[1::2], atol=3 * SD)
+
+
+def test_a_change_that_was_meant_is_the_new_normal_at_once() -> None:
+    fleet = Fleet(10, seed=8)
+    moved = fleet.levels + 40 * SD
+    first = [fleet.step(fleet.rows, moved) for _ in range(5)]
+    assert np.array([v.alarm for v in first]).any(0).all()
+    fleet.bank.accept(fleet.rows, 5)
+    later = [fleet.step(fleet.rows, moved) for _ in range(30)]
+    assert not np.array([v.alarm for v in later]).any()
+    np.testing.assert_allclose(later[-1].expected, moved, atol=3 * SD)
+    back = [fleet.step(fleet.rows, fleet.levels) for _ in range(5)]
+    assert np.array([v.alarm for v in back]).any(0).all()
