@@ -20,7 +20,7 @@ from operators.meters import UNMETERED
 from pipelines.engines import beam as engine
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.counted import Counted
-from pipelines.engines.flink import ENDED, Flink
+from pipelines.engines.flink import ENDED, Flink, FlinkAway
 from pipelines.engines.job import Job
 from pipelines.engines.outputs import Outputs, open_store
 from pipelines.engines.report import Ending, Report, Stopwatch, figures, make_report
@@ -152,7 +152,7 @@ class _Watched:
                     self._flush(self._flink)
                     self._flink.cancel(self._id)
                     return "done", ""
-            except StoreError as problem:
+            except (StoreError, FlinkAway) as problem:
                 log.warning("%s", problem)
         return "stopped", self._stop(self._flink)
 
@@ -202,6 +202,10 @@ class _Watched:
         until = time.monotonic() + 60.0
         while flink.checkpoints(self._id) < wanted and time.monotonic() < until:
             time.sleep(0.2)
+        if flink.checkpoints(self._id) < wanted:
+            log.warning(
+                "no checkpoint in 60 s: the next run may read again, and refuse again, what this one did"
+            )
 
     def _stop(self, flink: Flink) -> str:
         try:

@@ -15,8 +15,12 @@ _SAVEPOINT_S = 600.0
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 
+class FlinkAway(EngineError):
+    """The JobManager does not answer now; the job may be well."""
+
+
 class Flink:
-    """One cluster. What it refuses, and being out of reach, is `EngineError`."""
+    """One cluster. What it refuses is `EngineError`, being out of reach `FlinkAway`."""
 
     def __init__(self, address: str) -> None:
         self._address = address if "://" in address else f"http://{address}"
@@ -51,7 +55,8 @@ class Flink:
                 if "location" in operation:
                     return str(operation["location"])
                 cause = operation.get("failure-cause", {}).get("stack-trace", "")
-                raise EngineError(f"{self._address}: no savepoint of job {job}: {cause.splitlines()[:1]}")
+                why = next(iter(cause.splitlines()), "no reason given")
+                raise EngineError(f"{self._address}: no savepoint of job {job}: {why}")
             time.sleep(0.3)
         raise EngineError(f"{self._address}: the savepoint of job {job} takes more than {_SAVEPOINT_S:.0f} s")
 
@@ -74,4 +79,4 @@ class Flink:
             reason = problem.read().decode(errors="replace")[:500]
             raise EngineError(f"{self._address}{path}: {problem.code} {reason}") from None
         except (OSError, json.JSONDecodeError) as problem:
-            raise EngineError(f"{self._address} cannot be asked: {problem}") from None
+            raise FlinkAway(f"{self._address} cannot be asked: {problem}") from None
