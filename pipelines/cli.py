@@ -269,7 +269,8 @@ _SAID = {"EngineError", "StackError", "StoreError", "SinkError", "SourceError", 
 
 def main() -> None:
     """Entry point: what goes wrong is one line on the error stream that says why."""
-    for library in ("kafka", "clickhouse_connect", "urllib3"):  # a dozen lines for what we say in one
+    # a dozen lines for what we say in one; clickhouse-connect turns urllib3 up again
+    for library in ("kafka", "clickhouse_connect", "urllib3.connectionpool"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         app()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -92,13 +93,19 @@ def config(stack: Stack, name: str, folder: Path) -> str:
     return address
 
 
+def say(stack: Stack, seconds: range) -> None:
+    """A sample a second; the records are of now, else the broker would clear them away."""
+    values = [request(START_MS + second * 1000) for second in seconds]
+    send(stack.kafka, TOPIC, values, time_ms=time.time_ns() // 1_000_000)
+
+
 @pytest.mark.parametrize("engine", ["local", "beam", "faust"])
 def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) -> None:
     stack.up("kafka", "clickhouse")
     address = config(stack, f"observed_{engine}", tmp_path)
     with process(engine, tmp_path, address) as it:
         until(lambda: it.state() == "200 no_data", "no data", 90)
-        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300)])
+        say(stack, range(300))
         until(
             lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples", 240
         )
@@ -107,7 +114,7 @@ def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) 
         until(lambda: it.meters("driftline_sink_rows_total").get(("clickhouse",), 0) > 0, "rows delivered")
         assert it.meters("driftline_sink_milliseconds_count")["clickhouse",] > 0
         until(lambda: it.state() == "200 no_data", "no data again")
-        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300, 310)])
+        say(stack, range(300, 310))
         until(lambda: it.state() == "200 running", "telemetry again")
     told = [_line(line) for line in it.log.read_text().splitlines()]
     states = [line["state"] for line in told if "state" in line]
@@ -119,7 +126,7 @@ def test_a_process_tells_what_it_waits_for(stack: Stack, tmp_path: Path) -> None
     stack.up("kafka", "clickhouse")
     address = config(stack, "observed_waiting", tmp_path)
     with process("local", tmp_path, address) as it:
-        send(stack.kafka, TOPIC, [request(START_MS + second * 1000) for second in range(300)])
+        say(stack, range(300))
         until(lambda: it.state().startswith("200"), "a process that is ready")
         for part, state in (("kafka", "source_away"), ("clickhouse", "store_away")):
             stack.kill(part)
