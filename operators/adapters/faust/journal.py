@@ -46,7 +46,7 @@ class _Mark(Struct, frozen=True):
 
 
 class JournalError(Exception):
-    """A journal that cannot be read: it was cut, or the broker does not give it."""
+    """A journal that no retry can read: it was cut, or another version or layout wrote it."""
 
 
 class Journal:
@@ -149,7 +149,8 @@ class Journal:
             async with asyncio.timeout(READ_S):
                 return await self._gather(consumer, token)
         except TimeoutError:
-            raise JournalError(f"{self._place.topic} could not be read in {READ_S:.0f} s") from None
+            # a broker that is away by now; the stage opens again
+            raise TimeoutError(f"{self._place.topic} could not be read in {READ_S:.0f} s") from None
         finally:
             await consumer.stop()
 
