@@ -204,7 +204,8 @@ def _read(servers: str, topic: str) -> list[tuple[Any, bytes]]:
     consumer.assign([place])
     found: list[tuple[Any, bytes]] = []
     while len(found) < end:
-        found += [(message.headers() or [], message.value()) for message in consumer.consume(500, 1.0)]
+        records = [message for message in consumer.consume(500, 1.0) if not message.error()]
+        found += [(record.headers() or [], record.value()) for record in records]
     consumer.close()
     return found
 
