@@ -5,6 +5,8 @@ import ssl
 import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -206,8 +208,10 @@ class Client:
     def close(self) -> None:
         """Leave the broker."""
         try:
-            self._loop.run(self._consumer.stop())
-            self._loop.run(self._admin.close())
+            # while the broker is away the library cancels what it waits for itself
+            for leave in (self._consumer.stop, self._admin.close):
+                with suppress(KafkaError, TimeoutError, CancelledError):
+                    self._loop.run(leave(), self._options.timeout_s)
         finally:
             self._loop.close()
 
