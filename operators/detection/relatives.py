@@ -10,6 +10,7 @@ to ``spread`` is worth var / spread**2 windows, and every own window adds one.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,17 +85,17 @@ class Relatives:
                 self._groups.setdefault(_group(key), []).append(len(self._keys))
             self._keys.append(key)
 
-    def of(self, row: int) -> list[list[int]]:
-        """Rows akin to ``row``, in classes, the nearest first and the newest first in each.
+    def of(self, row: int, mature: NDArray[np.bool_], found: dict[Group, list[int]]) -> list[list[int]]:
+        """Mature rows akin to ``row``, in classes, the nearest first and the newest first in each.
 
         The same part of another version; other parts of this version; other parts of others; last, the slice
-        that it is a part of.
+        that it is a part of. ``found``: what was looked up already, for other rows.
         """
         key = self._keys[row]
         own = dict(key.slice)
         version, part = own.get("service_version"), _part(key)
         classes: list[list[int]] = [[], [], [], []]
-        for other in self._newest(_group(key)):
+        for other in self._newest(_group(key), mature, found):
             its = self._keys[other]
             if other == row:
                 continue
@@ -102,12 +103,15 @@ class Relatives:
             classes[0 if _part(its) == part else 1 if same_version else 2].append(other)
         if part:
             whole = key._replace(slice=tuple(pair for pair in key.slice if pair[0] in _WHOLE))
-            others = self._newest(_group(whole))
+            others = self._newest(_group(whole), mature, found)
             classes[3] = sorted(others, key=lambda other: self._keys[other].slice != whole.slice)
         return classes
 
-    def _newest(self, group: Group) -> list[int]:
-        return self._groups.get(group, [])[: -_LOOKED_AT - 1 : -1]
+    def _newest(self, group: Group, mature: NDArray[np.bool_], found: dict[Group, list[int]]) -> list[int]:
+        if group not in found:
+            members = (row for row in reversed(self._groups.get(group, [])) if mature[row])
+            found[group] = list(islice(members, _LOOKED_AT))
+        return found[group]
 
 
 def _part(key: SeriesKey) -> tuple[tuple[str, str], ...]:
@@ -135,17 +139,18 @@ def inherit(
     Returns:
         Those of ``rows`` that had relatives to start from.
     """
-    akin = [relatives.of(row) for row in rows.tolist()]
+    everyone = columns.take(slice(0, columns.count))
+    mature = (everyone["n"] - everyone["lent"] >= MATURE) & (everyone["frozen"] == 0)
+    looked_up: dict[Group, list[int]] = {}
+    akin = [relatives.of(row, mature, looked_up) for row in rows.tolist()]
     known = np.array(sorted({other for classes in akin for some in classes for other in some}), np.int64)
     if not known.size:
         return rows[:0]
     state = columns.take(known)
-    own = state["n"] - state["lent"]
-    mature = (own >= MATURE) & (state["frozen"] == 0)
-    place = {row: at for at, row in enumerate(known.tolist()) if mature[at]}
+    place = {row: at for at, row in enumerate(known.tolist())}
     chosen: list[tuple[int, list[int], int]] = []
     for new, classes in enumerate(akin):
-        found = [[place[row] for row in some if row in place] for some in classes]
+        found = [[place[row] for row in some] for some in classes]
         nearest = next((number for number, some in enumerate(found) if some), None)
         if nearest is None:
             continue

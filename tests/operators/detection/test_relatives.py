@@ -131,3 +131,14 @@ def test_a_change_that_was_meant_is_the_new_normal_at_once() -> None:
     np.testing.assert_allclose(later[-1].expected, moved, atol=3 * SD)
     back = [fleet.step(fleet.rows, fleet.levels) for _ in range(5)]
     assert np.array([v.alarm for v in back]).any(0).all()
+
+
+def test_many_new_series_at_once_start_from_the_mature_ones_and_state_is_bounded() -> None:
+    """100,000 in one window: rows take what a row takes, and those before them stay the relatives of all."""
+    fleet = Fleet(20, seed=9)
+    rows = fleet.newcomers(100_000)
+    first = fleet.step(rows[:2000], fleet.like(2000))
+    assert (first.calibration == PRIOR).all()
+    state = fleet.bank.arrays()
+    assert (state["lent"][rows[:2000]] > 0).all()
+    assert sum(array.nbytes for array in state.values()) <= 2048 * len(fleet.bank.keys)
