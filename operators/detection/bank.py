@@ -35,7 +35,12 @@ _MOST = 1e30
 #: A first odd value for this many windows is no spike if it lies among those of the last windows.
 APART = 3.0
 
-_FIELDS = (Field("frozen"), Field("calm"))
+#: A row is quiet while its last four windows are off by less than this (deviations), or, after a mean of
+#: sixteen that was `GREAT` deviations off, by less than `QUIET_AFTER`: it need not come back to the very
+#: level. So many quiet windows end an anomaly.
+QUIET, GREAT, QUIET_AFTER, CALM = 1.2, 2.0, 2.0, 8.0
+
+_FIELDS = (Field("frozen"), Field("calm"), Field("worst"))
 
 
 class Bank:
@@ -273,17 +278,19 @@ class Bank:
         rate: Floats,
     ) -> None:
         active, frozen, calm = seen.active, state["frozen"], state["calm"]
-        quiet = seen.scratch.get("fast", np.abs(seen.z)) < 1.2
+        worst = state["worst"]
+        worst[...] = np.where(frozen > 0, np.maximum(worst, seen.scratch.get("slow", 0.0)), 0.0)
+        quiet = seen.scratch.get("fast", np.abs(seen.z)) < np.where(worst > GREAT, QUIET_AFTER, QUIET)
         if "busy" in seen.scratch:
             quiet &= seen.scratch["busy"] == 0
         calm[...] = np.where(quiet, calm + active, 0)
-        over = np.flatnonzero((calm >= 8) & (frozen > 0))
+        over = np.flatnonzero((calm >= CALM) & (frozen > 0))
         if over.size:
             self._panel.settle(state, over)
             frozen[over] = 0
         hot = active & (rate < FREEZE)
         frozen[...] = np.where(hot, frozen + 1, np.maximum(frozen - 2, 0))
-        accepted = frozen > self._patience
+        accepted = (frozen > self._patience) & (calm < CALM / 2)  # not while it is coming back by itself
         seen.learn = (active & (~hot | accepted)).astype("f4")
         self._panel.learn(state, seen, fit, statistic, hot & (frozen > 5))
         before = state["level"].copy()

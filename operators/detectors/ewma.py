@@ -43,6 +43,7 @@ class Ewma(Detector):
         mapped *= variance / short
         window.scratch["ewma_var"] = short
         window.scratch["fast"] = np.sqrt(np.abs(mapped[0]) * 2)
+        window.scratch["slow"] = np.abs(ewma[1])
         out = np.empty((6, mapped.shape[1]), mapped.dtype)
         out[0::2] = mapped
         out[1::2] = -mapped
