@@ -97,8 +97,8 @@ def _soak(made: Mapping[str, Any]) -> Iterator[str]:
     for name, row in made["delays"].items():
         yield f"| {name} | {row['number']} | {row['p50 s']} | {row['p99 s']} | {row['most s']} |"
     yield (
-        "\nRows in the store cover a detection window of 60 s, made of buckets of 10 s, so a sample waits for "
-        "its window's end and then for the allowed lateness of 30 s. Bar: p99 below "
+        "\nRows in the store cover a detection window of 60 s, made of buckets of 10 s, so a sample waits "
+        "for its window's end and then for the allowed lateness of 30 s. Bar: p99 below "
         f"{made['delay_bar_s']} s (window + lateness + 5 s): {holds[made['delay_holds']]}. Read with the "
         "bucket of 10 s (45 s) it cannot be held: nothing is written before the window is over.\n"
     )

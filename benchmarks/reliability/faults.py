@@ -208,6 +208,7 @@ class Run:
         time_ms = sorted(newest.values())[(len(newest) - 1) // 2]
         closed = (time_ms - 30_000) // 10_000 * 10_000
         late = sum(record.time_ms < closed for record in burst)
+        window = closed // 60_000 * 60_000 - 60_000  # the last one that is over without the burst
         self.place = Place(self.stack, self.engine, self.name, records, self.folder)
         try:
             self._begin(before)
@@ -216,7 +217,7 @@ class Run:
                 feed.start()
                 feed.done()
                 if records_ is other:
-                    self.place.wait_until(lambda: self.place.reached() >= closed - 10_000, "idleness")
+                    self.place.wait_until(lambda: self.place.reached() >= window, "idleness")
                     time.sleep(2)
             found = self.place.finish()
             self.notes["late"] = late

@@ -95,12 +95,12 @@ def poisoned(seed: int, count: int = 40) -> tuple[list[Record], int]:
         place = rng.randrange(len(records))
         near = next(each for each in records[place:] + records if each.topic == REQUESTS)
         kinds = (
-            rng.randbytes(200),
+            rng.randbytes(200).replace(b"\n", b" "),  # each line of a record is one bad sample
             b"\xff\xff\xff\xff" + rng.randbytes(60),  # begins as an Arrow stream does
             b"ARROW1\x00\x00" + rng.randbytes(60),
             b"[" * 5_000,
             b'{"event_time": 1e999, "service": "chat"}',
-            b"\x00\x00\x00\x00\x01" + rng.randbytes(20),
+            b"\x00\x00\x00\x00\x01" + rng.randbytes(20).replace(b"\n", b" "),
             b"",
         )
         records.insert(place, near._replace(value=rng.choice(kinds)))
