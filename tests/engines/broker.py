@@ -71,7 +71,7 @@ def transaction(servers: str, topic: str, values: Iterable[bytes], *, commit: bo
         (producer.commit_transaction if commit else producer.abort_transaction)(30)
 
 
-def until(done: Callable[[], Any], what: str, within_s: float = 90.0) -> Any:
+def until(done: Callable[[], Any], what: str, within_s: float = 180.0) -> Any:
     """Wait for something to come true."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from operators.clickhouse import Store
 from operators.sources.files import partitions
@@ -180,7 +180,7 @@ def _process(config: Path, folder: Path) -> Iterator[Running]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(120)
 
 
 def _read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:
@@ -199,8 +199,10 @@ def _read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         while True:
             for record in consumer.consume(500, 0.2):
-                if record.error():  # the end
-                    return found
+                if record.error():
+                    if record.error().code() == KafkaError._PARTITION_EOF:
+                        return found
+                    continue
                 found.append((record.headers() or [], record.value()))
     except KafkaException as problem:
         raise AssertionError(f"{topic}: {problem}") from None
@@ -245,9 +247,9 @@ def test_partitions_and_shards_move_with_their_state(
     half = len(records) // 2
     with place.worker() as first:
         place.send(records[:half])
-        until(lambda: len(first.holds("shards")) == 4, "the first worker", 60)
+        until(lambda: len(first.holds("shards")) == 4, "the first worker", 180)
         with place.worker() as second:
-            until(lambda: second.holds("shards") and second.holds("partitions"), "the second worker", 60)
+            until(lambda: second.holds("shards") and second.holds("partitions"), "the second worker", 180)
             until(lambda: len(first.holds("shards")) == 2, "the first worker's share")
             place.send(records[half:], over_s=2.0)
             held = set(first.holds("partitions")) | set(second.holds("partitions"))
@@ -261,7 +263,7 @@ def test_a_worker_killed_under_load(place: Place, records: list[Record], loop: O
     rng = random.Random(seed)
     cut = rng.randrange(len(records) // 3, len(records))
     with place.worker() as worker:
-        until(lambda: len(worker.holds("shards")) == 4, "the worker", 60)
+        until(lambda: len(worker.holds("shards")) == 4, "the worker", 180)
         place.send(records[:cut], over_s=rng.uniform(1, 4))
         worker.kill()
     place.send(records[cut:])
