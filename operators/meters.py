@@ -114,6 +114,18 @@ TURN = Meter(
 )
 OPEN_BUCKETS = Meter("driftline_open_buckets", "gauge", "Buckets with data that are not judged.", ("shard",))
 SERIES = Meter("driftline_series", "gauge", "Series known.", ("shard",))
+WARMING = Meter(
+    "driftline_series_warming",
+    "gauge",
+    "Series with fewer windows of their own than they are judged by; relatives may cover for them.",
+    ("shard",),
+)
+WARM_IN = Meter(
+    "driftline_warm_in_seconds",
+    "gauge",
+    "How long until the last warming series is done, if none of its windows is missing.",
+    ("shard",),
+)
 STATE_BYTES = Meter(
     "driftline_state_bytes",
     "gauge",

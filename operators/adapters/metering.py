@@ -112,9 +112,12 @@ def tell_shard(meters: Meters, shard: Shard) -> None:
     """Say what a shard holds."""
     meters.set(of.OPEN_BUCKETS, shard.open_buckets, str(shard.index))
     meters.set(of.SERIES, series_of(shard), str(shard.index))
+    warming, left_s = shard.evaluation.bank.warming()
+    meters.set(of.WARMING, warming, str(shard.index))
+    meters.set(of.WARM_IN, round(left_s), str(shard.index))
 
 
 def forget_shard(meters: Meters, index: int) -> None:
     """The shard is kept elsewhere from now on."""
-    for meter in (of.OPEN_BUCKETS, of.SERIES, of.STATE_BYTES):
+    for meter in (of.OPEN_BUCKETS, of.SERIES, of.WARMING, of.WARM_IN, of.STATE_BYTES):
         meters.forget(meter, str(index))

@@ -83,6 +83,17 @@ class Bank:
         """Bytes of state one row takes."""
         return self._columns.bytes_per_row
 
+    def warming(self) -> tuple[int, float]:
+        """Rows that have begun and are not judged by windows of their own yet, and how long they will take.
+
+        Returns:
+            How many, and seconds until the last of them is done if none of its windows is missing.
+        """
+        state = self._columns.take(slice(0, self._columns.count))
+        own = state["n"] - state["lent"]
+        left = WARM_UP - own[(state["n"] > 0) & (own < WARM_UP)]
+        return len(left), float(left.max(initial=0.0)) * self.period_s
+
     def add(self, keys: Sequence[SeriesKey], time_ms: int) -> NDArray[np.int64]:
         """Add rows, which start warming at ``time_ms``; returns their indices."""
         rows = self._columns.add(len(keys))

@@ -88,6 +88,7 @@ def test_traffic_has_no_relatives() -> None:
     verdicts = [fleet.step(fleet.newcomers(4), np.full(4, 1000.0)) for _ in range(3)]
     assert not any(v.alarm.any() for v in verdicts)
     assert all(v.warming.all() for v in verdicts)
+    assert fleet.bank.warming() == (12, 23 * 60.0)
 
 
 def test_relatives_outlive_a_snapshot() -> None:
