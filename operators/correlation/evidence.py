@@ -35,13 +35,15 @@ LAYER_VOTES: dict[str, dict[str, float]] = {
     "gen_ai.server.cancellations": {"operations": 0.5},
     "gen_ai.server.time_per_output_token": {"operations": 0.5, "hardware": 0.5},
     "gen_ai.server": {"operations": 1},
+    "gen_ai.server.prefix_cache_hit_ratio": {"operations": 6},
     "gen_ai.server.replicas_ready": {"operations": 3},
     "gen_ai.server.restarts": {"operations": 3},
     "gen_ai.output": {"model": 2},
     "gen_ai.output.embedding": {"model": 3},
     "gen_ai.output.finish_reason_share": {"model": 0.5, "operations": 0.5},
     "gen_ai.usage.output_tokens": {"model": 0.5, "operations": 0.5},
-    "gen_ai.usage.input_tokens": {"operations": 0.5},
+    "gen_ai.output.pii_ratio": {"operations": 3},
+    "gen_ai.usage.input_tokens": {"operations": 4},
     "gen_ai.prompt.embedding": {"none": 3},
     "gen_ai.canary": {"model": 2},
     "gen_ai.feedback": {"model": 1},
@@ -84,6 +86,12 @@ HARM = (
     "gen_ai.output.finish_reason_share",
     "gen_ai.output.repetition_ratio",
 )
+#: Signals that harm nobody, and so never page, yet tell what is wrong.
+TELLING = ("gen_ai.server.prefix_cache_hit_ratio", "gen_ai.usage.input_tokens", "gen_ai.prompt.embedding")
+#: What a device that computes wrongly does not do: its software does.
+SOFTWARE = ("gen_ai.output.nan_count", "gen_ai.output.repetition_ratio", "gen_ai.output.script_share")
+#: Weight of a sign that wakes nobody beside those that do: it may be the day's natural course.
+BESIDE = 0.3
 #: An output that moved this many times further than its prompt moved by itself.
 FOLLOWS = 0.4
 
@@ -99,8 +107,10 @@ class Verdict:
     confidence: float
 
 
-def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> Verdict:
-    """The verdict on an incident from its members and its suspects' change types with their scores."""
+def classify(
+    members: Iterable[Episode], change_types: Mapping[str, float], root: Mapping[str, str] | None = None
+) -> Verdict:
+    """The verdict on an incident from its members, its suspects' change types with their scores, its root."""
     found = list(members)
     strength = _strength(found)
     if any(member.symptom == "telemetry_fault" for member in found):
@@ -129,6 +139,9 @@ def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> V
         votes = {"none": votes.get("none", 0.0) + 1.0} | {"model": 0.2 * votes.get("model", 0.0)}
     elif symptom == "invalid_inference":
         votes.pop("none", None)
+        if "replica" in (root or {}) and not guilty and not _total(strength, SOFTWARE):
+            # siblings run the same build and settings: what differs is the machine
+            votes["hardware"] = votes.get("hardware", 0.0) + votes.pop("model", 0.0)
     total = sum(votes.values()) or 1.0
     shares = {
         name: share / total for name, share in sorted(votes.items(), key=lambda item: -item[1]) if share > 0
@@ -144,9 +157,13 @@ def classify(members: Iterable[Episode], change_types: Mapping[str, float]) -> V
 
 def _strength(members: Iterable[Episode]) -> dict[str, float]:
     """Per signal, the strongest member's capped score: statistics of one signal are not independent votes."""
+    found = list(members)
+    paging = any(member.severity != "info" for member in found)
     best: dict[str, float] = {}
-    for member in members:
-        best[member.signal] = max(best.get(member.signal, 0.0), min(member.score, 12.0) / 12.0 + 0.2)
+    for member in found:
+        weight = BESIDE if paging and member.severity == "info" and member.signal not in TELLING else 1.0
+        strength = weight * (min(member.score, 12.0) / 12.0 + 0.2)
+        best[member.signal] = max(best.get(member.signal, 0.0), strength)
     return best
 
 

@@ -23,6 +23,8 @@ NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 QUIET = 600_000
 #: Moved answers are believed after this long (ms).
 PATIENCE = 480_000
+#: Questions that moved this long (ms) before the answers did not move them.
+LONG_BEFORE = 3_600_000
 #: Moved answers below this score (-log10) page not even after a change.
 SUSPICIOUS = 6.5
 ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
@@ -79,7 +81,8 @@ def _version(
     root = localise(known, context.topology)
     identity = shared(known)
     suspects = rank(_by(context.changes, moment), _onset(members), identity | root)
-    verdict = _verdict(members, suspects)
+    verdict = _verdict(members, suspects, root)
+    rising, falling = _ways(members)
     raised = paged if paged is not None and paged <= moment else None
     advice = advise(
         Case(
@@ -89,6 +92,8 @@ def _version(
             frozenset(m.signal for m in members),
             suspects,
             skewed(known, context.topology),
+            rising,
+            falling,
         )
     )
     first = min(members, key=lambda m: (m.start, m.detected))
@@ -141,15 +146,10 @@ def paged_at(group: Group, moment: int, context: Context) -> int | None:
     times |= {m.paged + PATIENCE for m in group.members if m.paged is not None and m.signal == ANSWERS}
     for time in sorted(time for time in times if time <= moment):
         known = _until(group, time)
-        suspects = rank(
-            _by(context.changes, time), known.start, shared(known) | localise(known, context.topology)
-        )
-        if (
-            _severity(
-                known.members, _verdict(known.members, suspects), _blamed(suspects), context.asked, time
-            )
-            != "info"
-        ):
+        root = localise(known, context.topology)
+        suspects = rank(_by(context.changes, time), known.start, shared(known) | root)
+        verdict = _verdict(known.members, suspects, root)
+        if _severity(known.members, verdict, _blamed(suspects), context.asked, time) != "info":
             return time
     return None
 
@@ -182,11 +182,18 @@ def _until(group: Group, moment: int) -> Group:
     return part
 
 
-def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange]) -> Verdict:
+def _ways(members: Sequence[Episode]) -> tuple[frozenset[str], frozenset[str]]:
+    """Signals whose strongest member rose, and those whose fell."""
+    strongest = {m.signal: m for m in sorted(members, key=lambda m: m.score)}
+    rising = frozenset(signal for signal, m in strongest.items() if m.rises)
+    return rising, frozenset(strongest.keys() - rising)
+
+
+def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange], root: dict[str, str]) -> Verdict:
     types: dict[str, float] = {}
     for suspect in suspects:
         types[suspect.change_type] = max(types.get(suspect.change_type, 0.0), suspect.score)
-    return classify(members, types)
+    return classify(members, types, root)
 
 
 def _severity(
@@ -235,6 +242,7 @@ def _asked(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
     return any(
         other.detected <= moment
         and other.end >= member.start - PATIENCE
+        and other.start >= member.start - LONG_BEFORE
         and other.identity.get("service") == member.identity.get("service")
         for other in asked
     )

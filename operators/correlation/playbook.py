@@ -16,7 +16,11 @@ CONVINCING = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a rule may look at; ``skewed``: load rose at some places and fell at their siblings."""
+    """What a rule may look at.
+
+    ``skewed``: load rose at some places and fell at their siblings; ``rising``, ``falling``: signals whose
+    strongest sign went up or down.
+    """
 
     symptom: Symptom
     layer: Layer
@@ -24,6 +28,8 @@ class Case:
     signals: frozenset[str]
     suspects: Sequence[ScoredChange]
     skewed: bool = False
+    rising: frozenset[str] = frozenset()
+    falling: frozenset[str] = frozenset()
 
     def change(self, *types: str) -> ScoredChange | None:
         """The best convincing suspect of one of these change types."""
@@ -92,9 +98,19 @@ def _stuck(case: Case) -> Advice | None:
     return None
 
 
+#: Signals of answers to questions that stay the same, or that must have a form.
+_SAME_QUESTIONS = ("gen_ai.canary.", "gen_ai.output.parse_failure_ratio", "gen_ai.output.refusal_ratio")
+
+
 def _output(case: Case) -> Advice | None:
     if case.symptom != "invalid_inference":
         return None
+    if "gen_ai.server.prefix_cache_hit_ratio" in case.rising:
+        return Advice("disable_cache", "cache hits jumped as answers changed: they may be for others")
+    if "replica" in case.root and case.layer == "hardware":
+        return Advice(
+            "drain_node", "one replica answers wrongly with its siblings' build", case.root["replica"]
+        )
     if "replica" in case.root:
         return Advice(
             "restart_replica", "one replica answers differently from its siblings", case.root["replica"]
@@ -103,6 +119,10 @@ def _output(case: Case) -> Advice | None:
         return Advice(
             "revert_config", "only one platform answers differently: its runtime configuration is suspect"
         )
+    if "gen_ai.usage.input_tokens" in case.falling:
+        return Advice("inform", "questions lost part of their context: what supplies it is suspect")
+    if not case.sees(*_SAME_QUESTIONS):
+        return Advice("re_evaluate", "answers moved, and nothing says that they are worse")
     return Advice("pin_version", "answers changed everywhere at once and nobody announced it")
 
 

@@ -170,11 +170,43 @@ def test_without_a_change_the_version_is_pinned_and_no_suspect_is_made_up():
         [
             episode(1, "gen_ai.output.embedding", 5, symptom="invalid_inference"),
             episode(2, "gen_ai.usage.output_tokens", 5, symptom="invalid_inference"),
+            episode(3, "gen_ai.canary.score", 5, symptom="invalid_inference"),
         ],
         TOPOLOGY,
     )
     told = incident(found)
     assert (told.action, told.suspects) == ("pin_version", ())
+
+
+@pytest.mark.parametrize(
+    ("telling", "observed", "layer", "action"),
+    [
+        ("gen_ai.server.prefix_cache_hit_ratio", 2.0, "operations", "disable_cache"),
+        ("gen_ai.usage.input_tokens", 0.4, "operations", "inform"),
+        ("gen_ai.output.entropy", 2.0, "model", "re_evaluate"),
+    ],
+)
+def test_what_moves_beside_changed_answers_says_what_to_do(telling, observed, layer, action):
+    beside = replace(episode(2, telling, 5, severity="info"), observed=observed)
+    (found,) = group([episode(1, ANSWERS, 5, symptom="invalid_inference"), beside], TOPOLOGY)
+    told = incident(found)
+    assert (told.symptom, told.layer, told.action) == ("invalid_inference", layer, action)
+
+
+def test_wrong_answers_of_one_replica_are_its_machine_unless_software_says_otherwise():
+    canary = episode(1, "gen_ai.canary.match_ratio", 5, symptom="invalid_inference", replica="r1")
+    (found,) = group([canary], TOPOLOGY)
+    assert (incident(found).layer, incident(found).action) == ("hardware", "drain_node")
+    nans = episode(2, "gen_ai.output.nan_count", 5, symptom="invalid_inference", replica="r1")
+    (found,) = group([canary, nans], TOPOLOGY)
+    assert (incident(found).layer, incident(found).action) == ("model", "restart_replica")
+
+
+def test_a_sign_that_wakes_nobody_does_not_outvote_what_does():
+    timeouts = episode(1, "gen_ai.server.timeouts", 5)
+    around = episode(2, "gen_ai.output.entropy", 5, severity="info", symptom="invalid_inference")
+    (found,) = group([timeouts, around], TOPOLOGY)
+    assert incident(found).symptom == "performance_degradation"
 
 
 def test_a_moved_input_never_pages_and_is_called_robustness():
@@ -238,6 +270,14 @@ def test_moved_answers_do_not_page_when_questions_moved_before_they_had_lasted()
     found = group([answers, questions], TOPOLOGY)
     context = Context(TOPOLOGY, (), LATER, moved_prompts(found))
     assert {version.paged_at for each in found for version in tell(each, context)} == {None}
+
+
+def test_questions_that_moved_hours_before_do_not_excuse_moved_answers():
+    answers = episode(1, ANSWERS, 90, symptom="invalid_inference")
+    questions = episode(2, QUESTIONS, 0, minutes=120, severity="info", symptom="input_shift")
+    found = group([answers, questions], TOPOLOGY)
+    context = Context(TOPOLOGY, (), LATER, moved_prompts(found))
+    assert answers.detected + 8 * MINUTE in {v.paged_at for each in found for v in tell(each, context)}
 
 
 def test_faintly_moved_answers_page_after_a_change():
