@@ -14,7 +14,7 @@ from operators.sinks.dead_letters import REPLAYED, dlq_json, dlq_record, letter_
 from pipelines.stack import Stack
 from schemas.topics import TOPICS
 from tests.acceptance.command import Answer, here, start
-from tests.engines.broker import with_admin
+from tests.engines.broker import until, with_admin
 
 #: kafka-python leaves some sockets for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -56,8 +56,12 @@ def test_topics_are_made_once_and_differences_are_told(servers: str, driftline: 
     assert made.code == 0
     assert set(json.loads(made.out)) == set(TOPICS) - set(have)
     assert json.loads(driftline("topics", "create", *where).out) == []
-    incidents = with_admin(servers, lambda admin: admin.describe_topics(["incidents.v1"]))
-    assert len(incidents[0]["partitions"]) == TOPICS["incidents.v1"].partitions
+
+    def made_in_full() -> bool:  # a broker says that it made a topic before it tells of its partitions
+        incidents = with_admin(servers, lambda admin: admin.describe_topics(["incidents.v1"]))
+        return len(incidents[0]["partitions"]) == TOPICS["incidents.v1"].partitions
+
+    until(made_in_full, "the partitions of incidents.v1")
     if not set(have) & set(TOPICS):  # other tests make some in ways of their own
         same = driftline("topics", "diff", *where)
         assert (same.code, json.loads(same.out)) == (0, [])

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Handle
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import OffsetSpec as _OffsetSpec  # type: ignore[attr-defined]
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
 from operators.adapters.kafka.held import Held
@@ -16,6 +18,7 @@ from operators.intake import SourceRecord
 from operators.store_errors import SinkError
 
 T = TypeVar("T")
+_SPEC: Any = _OffsetSpec  # untyped
 _AGAIN_S = 0.1
 #: The most bytes held of all partitions, each an equal share, before fetching them stops.
 _ROOM_BYTES = 64 * 2**20
@@ -90,6 +93,7 @@ class Client:
             )
         except KafkaException as problem:
             raise SourceError(f"kafka {options.servers}: {self._complaints.with_last(problem)}") from None
+        self._admin = AdminClient(settings(options) | {"error_cb": self._complaints})
         try:
             self._consumer.list_topics(timeout=options.bootstrap_timeout_s)
         except KafkaException as problem:
@@ -117,10 +121,11 @@ class Client:
             committed = self._ask(
                 "read offsets", lambda: _each(self._consumer.committed(unknown, timeout=timeout_s))
             )
-            for handle in committed:
-                place = (handle.topic, handle.partition)
-                first = self._options.start == "earliest"
-                found[place] = handle.offset if handle.offset >= 0 else self._bounds(place)[0 if first else 1]
+            at = {(each.topic, each.partition): each.offset for each in committed}
+            found |= {place: offset for place, offset in at.items() if offset >= 0}
+            first = self._options.start == "earliest"
+            which = _SPEC.earliest() if first else _SPEC.latest()
+            found |= self._offsets([place for place in at if place not in found], which)
         if full := [Handle(*place) for place in self._full]:
             self._ask("resume", lambda: self._consumer.resume(full))  # they would stay paused
         handles = [Handle(*place, at) for place, at in found.items()]
@@ -197,17 +202,24 @@ class Client:
 
     def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset behind the last record of each."""
-        return {place: self._bounds(place)[1] for place in partitions}
+        return self._offsets(partitions, _SPEC.latest())
 
-    def _bounds(self, place: TopicPartition) -> tuple[int, int]:
-        timeout_s = self._options.timeout_s
-        bounds: tuple[int, int] | None = self._ask(
-            "read end offsets",
-            lambda: self._consumer.get_watermark_offsets(Handle(*place), timeout=timeout_s),
+    def _offsets(self, places: Sequence[TopicPartition], which: Any) -> dict[TopicPartition, int]:
+        # of all at once, and not by the consumer's connection, where each question waits behind a fetch
+        if not places:
+            return {}
+        answers = self._ask(
+            "read offsets",
+            lambda: {
+                place: asked.result()
+                for place, asked in self._admin.list_offsets(
+                    {Handle(*place): which for place in places},
+                    isolation_level=confluent_kafka.IsolationLevel.READ_COMMITTED,
+                    request_timeout=self._options.timeout_s,
+                ).items()
+            },
         )
-        if bounds is None:
-            raise self._refused("read end offsets", TimeoutError("no answer in time"))
-        return bounds
+        return {(place.topic, place.partition): int(answer.offset) for place, answer in answers.items()}
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         """Commit these next offsets for the group."""
