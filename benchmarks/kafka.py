@@ -86,7 +86,7 @@ def _core(values: Sequence[bytes], samples: int, delivery: int) -> float:
     return samples / (time.process_time() - began)
 
 
-def run(records: int = 200_000, large: int = 2_000) -> dict[str, Any]:
+def run(records: int = 100_000, large: int = 400) -> dict[str, Any]:
     """Records and samples a second by library and kind of record."""
     small, objects = [b"x" * 100] * records, _objects(records // 2)
     arrow = [_arrow(table) for table in _tables(large, RATE)]
