@@ -37,7 +37,7 @@ included. On Flink a run is struck three times. *Poison* are forty more bad reco
 faults and name it, no others, and as many late samples as it sent (none, where it jumps ahead). A *partition
 that stalls* for 5 minutes of event time and over a minute of wall clock, and then brings all of it at once,
 has to give no performance event and exactly the late samples that lie in closed buckets. A server that
-*refuses* (wants a password) has to end the run with a message.
+*refuses* (wants a password) has to end the run with a message; a Faust worker stays and says so every 10 s.
 """
 
 
@@ -71,7 +71,13 @@ def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         passed = sum(run["passed"] for run in found)
         cells = (kind, engine, len(found), len(times) or "", f"{passed}/{len(found)}", *shown)
         yield "| " + " | ".join(map(str, cells)) + " |"
-    yield f"\n{len(runs)} runs, {sum(run['passed'] for run in runs)} passed.\n"
+    loads = [run["load_average"] for run in runs if "load_average" in run]
+    busy = (
+        f" The machine's load average was {min(loads)} to {max(loads)}, which is in the times."
+        if loads
+        else ""
+    )
+    yield f"\n{len(runs)} runs, {sum(run['passed'] for run in runs)} passed.{busy}\n"
     for words in sorted({run["last_words"] for run in runs if "last_words" in run}):
         yield f"A refused run's last words: `{words}`\n"
     failed = [run for run in runs if not run["passed"]]
