@@ -68,6 +68,17 @@ def test_lasting_shift_ends_as_the_new_normal() -> None:
     assert alarm[1150:].mean() < 0.01
 
 
+def test_great_anomaly_ends_soon_though_the_level_is_not_quite_what_it_was() -> None:
+    """Fifty windows at +6, then a little below: mostly over within 16 windows (23 before there was a rule)."""
+    values = np.random.default_rng(8).normal(size=(900, 12))
+    values[700:750] += 6
+    values[750:] -= 0.3
+    _, verdicts = run(values)
+    alarm = np.array([v.alarm for v in verdicts])
+    assert alarm[700:705].any(0).all()
+    assert np.median(alarm[766:].sum(0)) == 0
+
+
 @pytest.mark.parametrize("name", ["constant", "noise-free day", "square", "hourly batch", "missing", "few"])
 def test_patterns_do_not_stay_in_alarm(name: str) -> None:
     rng = np.random.default_rng(8)
