@@ -74,7 +74,7 @@ def process(engine: str, folder: Path, address: str) -> Iterator[Process]:
     try:
         yield Process(address, log)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(60) == 0, log.read_text()[-3000:]
+        assert running.wait(120) == 0, log.read_text()[-3000:]
     finally:
         running.kill()
         running.wait()
@@ -104,7 +104,7 @@ def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) 
     stack.up("kafka", "clickhouse")
     address = config(stack, f"observed_{engine}", tmp_path)
     with process(engine, tmp_path, address) as it:
-        until(lambda: it.state() == "200 no_data", "no data", 90)
+        until(lambda: it.state() == "200 no_data", "no data", 180)
         say(stack, range(300))
         until(
             lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples", 240
