@@ -60,9 +60,10 @@ def command(
 def start(job: Job) -> Report:
     """Run a job on its engine, observed where the config says so; `UsageError` when it cannot run it."""
     check_runnable(job.config)
-    if job.warm_start and job.config.engine != "local":
+    cluster = job.config.runner if job.config.engine == "beam" else job.config.engine
+    if job.warm_start and cluster not in ("fnapi", "local"):
         raise UsageError(
-            f"--warm-start: engine {job.config.engine} starts without history; use --engine local"
+            f"--warm-start: {cluster} starts without history; use --engine local or runner fnapi"
         )
     chosen = engine(job.config)
     with observed(job.config.observe, job.stop) as meters:

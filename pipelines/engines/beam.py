@@ -28,6 +28,7 @@ from operators.adapters.beam.source import TelemetrySource
 from operators.adapters.source import Source
 from operators.clickhouse import Store
 from operators.meters import Meters
+from pipelines import warm
 from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
@@ -74,6 +75,9 @@ def run(job: Job) -> Report:
             outputs = here.outputs = Outputs(config, store, job.stop, here.meters)
             try:
                 correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
+                if job.warm_start:
+                    learnt = warm.shards(config, job.warm_start)
+                    here.begun = {shard.index: shard.snapshot() for shard in learnt}
                 with correlator:
                     watch.enter("read")
                     _execute(job, job_id, here)

@@ -11,6 +11,7 @@ from pipelines.engines.job import Job
 from pipelines.errors import UsageError
 from pipelines.run import start
 from tests.contract import recording
+from tests.operators.adapters.memory import START_MS, request
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +39,19 @@ def test_the_store_teaches_what_the_recording_does(before: Config) -> None:
         assert one.closed_to is None
 
 
-def test_a_warm_run_goes_on_where_history_ends(before: Config, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["local", "beam"])
+def test_a_warm_run_goes_on_where_history_ends(before: Config, tmp_path: Path, engine: str) -> None:
+    """It knows the series of the past beside those that come."""
     config = resolve(
-        input=before.input, clickhouse=f"chdb:{tmp_path / 'db'}", engine="local", correlate_s=1e9
+        input=str(tmp_path / "new"), clickhouse=before.clickhouse, engine=engine, correlate_s=1e9
     )
-    report = start(Job(config, until_end=True, warm_start=before.input))
-    assert report.series == sum(len(s.evaluation.bank.keys) for s in warm.shards(before, before.input or ""))
+    folder = tmp_path / "new" / "telemetry.requests.v1"
+    folder.mkdir(parents=True)
+    lines = [request(START_MS + second * 1000) for second in range(300)]
+    (folder / "part.ndjson").write_bytes(b"\n".join(lines) + b"\n")
+    cold = start(Job(config, until_end=True))
+    warm_up = start(Job(config, until_end=True, warm_start="30d"))
+    assert cold.series < warm_up.series
 
 
 @pytest.mark.parametrize("source", ["nowhere", "7 weeks", "-1d"])
@@ -60,7 +68,7 @@ def test_an_empty_history_is_wrong_use(tmp_path: Path) -> None:
         warm.shards(config, str(tmp_path))
 
 
-def test_other_engines_say_that_they_cannot(before: Config, tmp_path: Path) -> None:
-    config = resolve(input=str(tmp_path), clickhouse=before.clickhouse, engine="beam")
-    with pytest.raises(UsageError, match="--engine local"):
+def test_other_engines_say_that_they_cannot() -> None:
+    config = resolve(input="kafka://127.0.0.1:1", clickhouse="http://127.0.0.1:1/d", engine="faust")
+    with pytest.raises(UsageError, match="--warm-start: faust"):
         start(Job(config, warm_start="7d"))

@@ -42,7 +42,10 @@ class Live:
 
 @dataclass
 class Process:
-    """Everything of one job in this process. ``acknowledgements``: only where all of the job is in it."""
+    """Everything of one job in this process.
+
+    Where all of the job is in it: ``acknowledgements``, and ``begun``, snapshots of shards that start warm.
+    """
 
     stop: threading.Event = field(default_factory=threading.Event)
     acknowledgements: Acknowledgements | None = None
@@ -53,6 +56,7 @@ class Process:
     outputs: Any = None
     reading: Reading | None = None
     shards: dict[int, Live] = field(default_factory=dict)
+    begun: dict[int, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -110,7 +110,8 @@ class ShardDoFn(beam.DoFn):
                     "resume with the version that wrote it, or start without a savepoint"
                 )
             data, counted = snapshot.read(), totals.read()
-        shard = Shard.restore(data, self._settings) if data else Shard(index, self._settings)
+        begun = data or process(self._job_id).begun.get(index)
+        shard = Shard.restore(begun, self._settings) if begun else Shard(index, self._settings)
         known = decode_totals(counted) if counted else Totals(self._job_id, index)
         live = Live(shard, stamp or b"", known, snapshot_bytes=len(data or b""))
         for packed in log.read() if stamp else ():
