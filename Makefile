@@ -42,6 +42,7 @@ check: setup ## ruff, mypy strict, import-linter, schema drift
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.json_schema --check
 	$(BIN)/python -m pipelines.config --check
+	$(BIN)/python -m pipelines.observe --check
 
 format: setup ## let ruff put the code in form
 	$(BIN)/ruff check --fix .
