@@ -237,7 +237,7 @@ class Run:
         others = [event for event in told if event["symptom"] != "telemetry_fault"]
         if others:
             said.append(f"{len(others)} events that are no telemetry fault, such as {others[0]}")
-        if not told:
+        if producer and not told:
             said.append("no telemetry fault told")
         if producer and not all(producer in str(event) for event in found.events):
             said.append(f"an event that does not name {producer}")
