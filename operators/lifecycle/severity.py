@@ -47,7 +47,9 @@ def severity_of(finding: Finding, windows: int, harm: Harm) -> Severity:
     """
     key = finding.key
     worse = meaning(key).worse
-    if worse is None or (worse and not _went(finding, worse)) or finding.detector in _FAINT:
+    # what is counted good or bad spreads wider only when its ratio moves
+    faint = finding.detector in _FAINT and key.statistic != "ratio"
+    if worse is None or (worse and not _went(finding, worse)) or faint:
         return "info"
     if key.signal == "hw.temperature" and finding.observed < _WARM:
         return "info"

@@ -109,6 +109,12 @@ def test_few_bad_requests_wake_nobody_until_they_add_up() -> None:
     assert paged == [11 * MINUTE + LATENESS]
 
 
+def test_a_wider_spread_is_harm_of_a_ratio_alone() -> None:
+    wider = [share(5, 60)._replace(detector="variance/1", score=9.0)] * 4
+    assert "error" in {e.severity for e in play(wider)[0]}
+    assert {e.severity for e in play([finding(True, detector="variance/1", score=9.0)] * 4)[0]} == {"info"}
+
+
 def test_completions_that_come_later_are_no_harm() -> None:
     waves = [share(6, 12, completed=True), share(-6, 12, completed=True)] * 6
     assert {e.severity for e in play(waves)[0]} == {"info"}
