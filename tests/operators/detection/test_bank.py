@@ -69,7 +69,7 @@ def test_lasting_shift_ends_as_the_new_normal() -> None:
 
 
 def test_great_anomaly_ends_soon_though_the_level_is_not_quite_what_it_was() -> None:
-    """Fifty windows at +6, then a little below: mostly over within 16 windows (23 before there was a rule)."""
+    """Fifty windows at +6, then a little below: mostly over within 16 windows."""
     values = np.random.default_rng(8).normal(size=(900, 12))
     values[700:750] += 6
     values[750:] -= 0.3
