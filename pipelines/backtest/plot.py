@@ -30,11 +30,13 @@ def plot(scored: Scored, path: Path) -> None:
         time, scored.low[order], scored.high[order], color="#9ecae1", alpha=0.5, lw=0, label="expected"
     )
     top.plot(time, value, color="#1f2d3d", lw=0.7, label="value")
-    for first, last in runs(scored.alarm[order]):
-        top.axvspan(time[first], time[last], color="#d62728", alpha=0.25, lw=1)
+    for number, (first, last) in enumerate(runs(scored.alarm[order])):
+        name = "_" if number else "alarm"  # one entry of each kind in the legend
+        top.axvspan(time[first], time[last], color="#d62728", alpha=0.25, lw=1, label=name)
     if scored.series.label is not None:
-        for first, last in runs(scored.series.label[order]):
-            top.axvspan(time[first], time[last], ymax=0.04, color="#2ca02c", lw=1)
+        for number, (first, last) in enumerate(runs(scored.series.label[order])):
+            name = "_" if number else "labelled"
+            top.axvspan(time[first], time[last], ymax=0.04, color="#2ca02c", lw=1, label=name)
     shown = value[~np.isnan(value)]
     if shown.size:
         low, high = float(shown.min()), float(shown.max())
