@@ -25,7 +25,7 @@ the in-process loop from files:
 * the set of (event_id, revision, status), on `anomalies.v1` and, last revisions, in ClickHouse (`FINAL`);
 * rows of `signal_buckets`, `anomaly_windows` and `change_revisions`, under `FINAL` cell by cell and raw by
   number, and no revision of an event stored twice;
-* dead letters by topic, offset and reason;
+* dead letters by partition, offset and reason;
 * accounts by topic and outcome (not of the in-process loop after it was killed: it counts anew what it reads
   anew);
 * the group's committed offsets: the ends of all partitions.

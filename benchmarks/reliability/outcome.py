@@ -70,7 +70,8 @@ def of_files(records: Iterable[Record], folder: Path) -> Outcome:
         return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
     events = [line["data"] for line in lines("anomalies.v1/*.ndjson")]
-    dead = {(letter["topic"], int(letter["offset"]), letter["reason"]) for letter in lines("*.dlq/*.ndjson")}
+    letters = lines("*.dlq/*.ndjson")
+    dead = {(letter["partition"], int(letter["offset"]), letter["reason"]) for letter in letters}
     return _outcome(config.clickhouse, events, dead, report.accounts)
 
 
@@ -81,7 +82,7 @@ def of_kafka(servers: str, url: str, topics: Sequence[str], accounts: dict[str, 
     for topic in topics:
         for headers, _ in read(servers, f"{topic}.dlq"):
             told = {name.removeprefix("driftline_"): value.decode() for name, value in headers}
-            dead.add((told["topic"], int(told["offset"]), told["reason"]))
+            dead.add((told["partition"], int(told["offset"]), told["reason"]))
     return _outcome(url, events, dead, accounts)
 
 

@@ -1,0 +1,20 @@
+"""The servers beside an engine killed at a random moment under load: the same events, rows and offsets.
+
+The engines' own processes are killed in `test_faust` and `test_flink`. Many seeds, every engine, and what
+takes minutes are in ``make bench-faults``, whose harness this is.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reliability.faults import Run
+from pipelines.stack import Stack
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("server", ["kafka", "clickhouse"])
+def test_nothing_is_lost_or_doubled_when_a_server_is_killed(
+    stack: Stack, server: str, tmp_path: Path
+) -> None:
+    assert Run(stack, "local", f"kill {server}", 1, tmp_path).measure() == []
