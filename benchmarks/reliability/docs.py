@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.reliability import RUNS, SOAK
+from benchmarks.reliability.faults import ENGINES, plan
 from benchmarks.reliability.soak import plot
 
 DOCS = Path("docs/reliability.md")
@@ -78,6 +79,9 @@ def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         else ""
     )
     yield f"\n{len(runs)} runs, {sum(run['passed'] for run in runs)} passed.{busy}\n"
+    missing = [f"{kind} on {engine}" for engine, kind in plan(ENGINES, ()) if (kind, engine) not in groups]
+    if missing:
+        yield f"Not run yet: {', '.join(missing)}.\n"
     for words in sorted({run["last_words"] for run in runs if "last_words" in run}):
         yield f"A refused run's last words: `{words}`\n"
     failed = [run for run in runs if not run["passed"]]
