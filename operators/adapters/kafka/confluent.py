@@ -238,9 +238,12 @@ class Client:
             except KafkaException as problem:
                 # a broker that has just started says so itself, by a code above 0, and may take as long
                 code = problem.args[0].code()
-                patience_s = self._options.timeout_s if code < 0 else self._options.bootstrap_timeout_s
+                broker = code > 0 or code in _STALE
+                patience_s = self._options.bootstrap_timeout_s if broker else self._options.timeout_s
                 if code not in _STARTING or time.monotonic() > began + patience_s:
                     raise self._refused(what, problem) from None
+                if code in _STALE:
+                    self._admin.list_topics(timeout=self._options.timeout_s)  # what it knows was read before
                 time.sleep(_AGAIN_S)
 
     def _refused(self, what: str, problem: object) -> SourceError:
@@ -248,8 +251,17 @@ class Client:
         return SourceError(f"kafka {self._options.servers} refuses to {what}: {reason}")
 
 
+#: Errors of a connection that has not heard yet of a new topic, partition or leader.
+_STALE = frozenset(
+    {
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
 #: Errors of a broker that has just started, or of a topic or leader that is new: asked again.
-_STARTING = frozenset(
+_STARTING = _STALE | frozenset(
     {
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -258,7 +270,6 @@ _STARTING = frozenset(
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._WAIT_COORD,
-        KafkaError._UNKNOWN_PARTITION,
     }
 )
 #: Errors of a partition that pass by themselves while it is polled.
