@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from operators.state import StateError
+
 #: State of a block of n rows: scalar fields are [n], wider ones [width, n].
 Rows = dict[str, NDArray[Any]]
 
@@ -87,14 +89,18 @@ class Columns:
         """Replace all rows by what `arrays` gave.
 
         Raises:
-            ValueError: when fields or shapes are not this layout's.
+            StateError: fields or shapes are not this layout's.
         """
         names = {field.name for field in self.fields}
         if names != set(arrays):
-            raise ValueError(f"state fields differ: {sorted(names ^ set(arrays))}")
+            raise StateError(
+                "the state was written by another version or for other detectors: it lacks "
+                f"{sorted(names - set(arrays)) or 'nothing'} and has {sorted(set(arrays) - names) or 'nothing'} "
+                "beyond; run with what it was written by, or begin with a new state"
+            )
         count = {values.shape[-1] for values in arrays.values()}
         if len(count) != 1:
-            raise ValueError(f"state fields have different row counts: {sorted(count)}")
+            raise StateError(f"state fields have different row counts: {sorted(count)}")
         self.count = 0
         self.add(count.pop())
         for name, values in self.take(slice(0, self.count)).items():

@@ -134,7 +134,7 @@ def test_snapshot_goes_on_as_if_never_taken(detectors: tuple[str, ...]) -> None:
 
 def test_another_layout_is_refused() -> None:
     bank, _ = run(np.zeros((3, 2)))
-    with pytest.raises(ValueError, match="state fields differ"):
+    with pytest.raises(StateError, match="for other detectors"):
         Bank(settings(detectors=("spike/1",)), PERIOD_S).load(bank.arrays(), bank.keys)
 
 
