@@ -94,9 +94,9 @@ class Columns:
         names = {field.name for field in self.fields}
         if names != set(arrays):
             raise StateError(
-                "the state was written by another version or for other detectors: it lacks "
-                f"{sorted(names - set(arrays)) or 'nothing'} and has {sorted(set(arrays) - names) or 'nothing'} "
-                "beyond; run with what it was written by, or begin with a new state"
+                "the state was written by another version or for other detectors "
+                f"(lacking {sorted(names - set(arrays))}, beyond {sorted(set(arrays) - names)}): "
+                "run with what it was written by, or begin with a new state"
             )
         count = {values.shape[-1] for values in arrays.values()}
         if len(count) != 1:

@@ -8,6 +8,7 @@ from streams import PERIOD_S, key, onsets, run, settings
 from operators.detection import Bank, WindowValues
 from operators.detectors import REGISTRY
 from operators.settings import Detection
+from operators.state import StateError
 
 
 def _ar(rng: np.random.Generator, shape: tuple[int, int], phi: float) -> np.ndarray:
