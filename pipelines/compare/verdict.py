@@ -54,7 +54,7 @@ def judge(all_differences: Sequence[Differences], alpha: float) -> list[Judged]:
         within = interval(change, alpha / len(directed))
         level = float(difference.baseline.mean())
         floor = RATIO_MARGIN if difference.statistic.unit == "1" and 0 <= level <= 1 else 0.0
-        margin = max(means.least, MARGIN * abs(level), floor)
+        margin = max(MARGIN * abs(level), floor)
         finding = _finding(within, means.worse, margin)
         known = within.low > float("-inf")
         judged.append(
