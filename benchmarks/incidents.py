@@ -38,7 +38,7 @@ def headline(seeds: Sequence[int]) -> dict[str, Any]:
             {"figure": name, "value": summary[name], "95 %": _range(between.get(name))} for name in _SHOWN
         ],
         "by magnitude": summary["by_magnitude"],
-        "scenarios": result["scenarios"],
+        "scenarios": dict(sorted(result["scenarios"].items())),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-_ABOUT = ("command", "python", "took_s")
+_ABOUT = ("command", "python", "took_s", "remark")
 
 
 def _parts(result: Mapping[str, Any]) -> Iterator[tuple[str, list[str], list[list[str]]]]:
@@ -40,7 +40,7 @@ def tables(name: str, result: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """One page of all results."""
+    """One page of all results; a ``remark`` says what a reader must know of one."""
     lines = [
         "# Benchmarks",
         "",
@@ -53,6 +53,8 @@ def markdown(results: Mapping[str, Mapping[str, Any]]) -> str:
             "",
             f"`{result['command']}`, Python {result['python']}, {result['took_s']} s.",
         ]
+        if "remark" in result:
+            lines += ["", result["remark"]]
         for title, columns, rows in _parts(result):
             lines += ["", *([f"**{title}**", ""] if title else [])]
             lines += [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in rows)]
@@ -64,6 +66,8 @@ def _line(cells: list[str]) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
