@@ -33,9 +33,10 @@ def amount(value: float, unit: str) -> str:
 
 
 def against(observed: float, baseline: float, unit: str) -> str:
-    """How a value compares with its baseline."""
-    if baseline > 0 and math.isfinite(observed) and (observed >= 2 * baseline or observed <= baseline / 2):
-        return f"{observed / baseline:.2g}x baseline"
+    """How a value compares with its baseline; one of next to nothing is no measure."""
+    times = observed / baseline if baseline > 0 and math.isfinite(observed) else 1.0
+    if 2 <= times < 1000 or 0 < times <= 0.5:
+        return f"{times:.2g}x baseline" if times < 100 else f"{times:.0f}x baseline"
     return f"baseline {amount(baseline, unit)}"
 
 
