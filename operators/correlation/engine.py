@@ -81,6 +81,7 @@ def _read(store: Tables, now: int, since: int) -> _Read:
         for row in _query(store, "changes", since=since - BEFORE)
     ]
     events = read_events(store.query(_sql("episodes"), {"since": since}))
+    now = max([now, *(event.updated_at for event in events)])  # a run may have written since it was asked
     groups = group(map(episode, events), topology, changes)
     stored = read_incidents(store.query(_sql("stored"), {"since": since}))
     return _Read(Context(topology, changes, now, moved_prompts(groups)), groups, stored)

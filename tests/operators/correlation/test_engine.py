@@ -1,9 +1,11 @@
 """Correlation on the real engine: what is read, what is written, and what running it again does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import pyarrow as pa
 import pytest
 
 from operators.clickhouse import Store
@@ -112,3 +114,29 @@ def test_an_incident_keeps_its_id_as_it_grows_and_ends(store: Store) -> None:
     assert ended[-1].status == "resolved"
     assert ended[-1].version > grown[-1].version
     assert ended[-1].resolved_at is not None
+
+
+class WrittenMeanwhile:
+    """A store that a run writes to between the first question of a pass and the next."""
+
+    def __init__(self, store: Store, *events: AnomalyEvent) -> None:
+        self._store, self._events = store, events
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        answer = self._store.query(sql, parameters)
+        if self._events:
+            put(self._store, *self._events)
+            self._events = ()
+        return answer
+
+    def insert(self, table: str, rows: pa.Table, token: str) -> None:
+        self._store.insert(table, rows, token)
+
+
+def test_what_a_run_writes_during_a_pass_is_told_as_of_when_it_was_written(store: Store) -> None:
+    put(store, event(1, TTFT, 0))
+    late = event(2, TTFT, 400, status="firing", service="other")
+    told = correlate(WrittenMeanwhile(store, late))
+    incident = next(v for v in reversed(told) if late.event_id in v.event_ids)
+    assert (incident.status, incident.paged_at) == ("open", late.paged_at)
+    assert correlate(store) == []
