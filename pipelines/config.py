@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 from operators.settings import Detection, Settings
 from pipelines.config_file import Source, convert, duration_names, read, schema_with_durations
 from pipelines.errors import UsageError
+from pipelines.generated import check_or_write
 from schemas.identity import IDENTITY_FIELDS
 from schemas.signals import SIGNALS
 
@@ -219,17 +220,9 @@ def _check_addresses(config: Config, source: Source) -> None:
 def main(arguments: list[str]) -> int:
     """``python -m pipelines.config --check|--write``: hold the exported JSON Schema to the structs."""
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    if arguments == ["--write"]:
-        SCHEMA_PATH.parent.mkdir(parents=True, exist_ok=True)
-        SCHEMA_PATH.write_text(text, encoding="utf-8")
-        return 0
-    if arguments in ([], ["--check"]):
-        if SCHEMA_PATH.exists() and SCHEMA_PATH.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{SCHEMA_PATH.name} is not what pipelines/config.py says: python -m pipelines.config --write")
-        return 1
-    print("use: python -m pipelines.config --check|--write", file=sys.stderr)
-    return 2
+    return check_or_write(
+        SCHEMA_PATH, text, arguments, module="pipelines.config", source="pipelines/config.py"
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from operators.meters import METERS
+from pipelines.generated import check_or_write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "observability.md"
 _TABLE = re.compile(r"(<!-- meters: .*? -->\n).*?(<!-- end of meters -->)", re.DOTALL)
@@ -26,17 +27,8 @@ def page(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Exit code."""
-    text = PAGE.read_text(encoding="utf-8")
-    if arguments == ["--write"]:
-        PAGE.write_text(page(text), encoding="utf-8")
-        return 0
-    if arguments in ([], ["--check"]):
-        if page(text) == text:
-            return 0
-        print(f"{PAGE.name} is not what operators/meters.py says: python -m pipelines.observe --write")
-        return 1
-    print("use: python -m pipelines.observe --check|--write", file=sys.stderr)
-    return 2
+    text = page(PAGE.read_text(encoding="utf-8"))
+    return check_or_write(PAGE, text, arguments, module="pipelines.observe", source="operators/meters.py")
 
 
 if __name__ == "__main__":
