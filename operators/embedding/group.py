@@ -6,7 +6,9 @@ serve as reference. Answers whose prompts are embedded too are scored given them
 of the prompts of the same buckets and slice.
 """
 
+import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +33,10 @@ _PATIENCE_MS = 600_000
 _BORROWED = 2
 #: Live null values kept of each scale.
 _NULL_VALUES = 1000
-#: New ones join so many at a time: curves need no fit for each.
+#: New ones join so many at a time, or a twentieth of those there are: curves need no fit for each.
 _JOINED = 20
+#: A model is built anew when its reference has grown by this factor: a bucket more changes little.
+_GROWN = 1.125
 #: Rows that are folded without waiting for more: a product of few costs as much as one of so many.
 _PRODUCT = 256
 
@@ -98,7 +102,7 @@ class Null:
     def add(self, p: Floats) -> None:
         """Take those of more windows."""
         self.new = np.concatenate([self.new, p])
-        if len(self.new) >= _JOINED:
+        if len(self.new) >= max(_JOINED, len(self.values) // 20):
             self.values = np.concatenate([self.values, self.new])[-_NULL_VALUES:]
             self.new = self.new[:0]
             self.version += 1
@@ -224,7 +228,7 @@ class Group:
         for series, window in quiet:
             if series.wants(window, first):
                 series.admit(window, first)
-                if series.held >= least:
+                if series.held in _sizes(least, 2 * first):
                     grown.setdefault((len(series.buckets), series.lone), []).append(series)
                 elif series.held >= _BORROWED and not series.warm:
                     self._lend(series, now_ms)
@@ -328,3 +332,12 @@ class Group:
         """The spec is fitted, and so is what needed its sample."""
         self.sample_request = self.sample_request[:0]
         self.sample_x = self.sample_x[:0]
+
+
+@cache
+def _sizes(least: int, most: int) -> frozenset[int]:
+    """Windows in a reference when its model is built, from the least to the most of them."""
+    sizes = [least]
+    while sizes[-1] < most:
+        sizes.append(min(math.ceil(sizes[-1] * _GROWN), most))
+    return frozenset(sizes)
