@@ -1,72 +1,87 @@
 """The incident benchmark: every scenario and control on reporting seeds, ablations, and a severity sweep.
 
-By name only: the headline takes hours on few cores. ``DRIFTLINE_SEEDS`` sets how many reporting seeds, the
-ablations and the sweep take fewer.
+By name only: 20 reporting seeds keep two cores busy for about an hour. ``DRIFTLINE_SEEDS`` sets how many (the
+ablations and the sweep take fewer), ``DRIFTLINE_WORKERS`` how many processes. With ``DRIFTLINE_KEPT`` what is
+judged is kept in that folder, seed by seed, and taken from there by a later run of the same code;
+``python -m benchmarks.incidents PART SEED…`` does nothing but that.
 """
 
 import os
+import pickle
+import sys
 from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 from operators.settings import Settings
 from pipelines.evaluate import report
 from pipelines.evaluate import run as judged
+from pipelines.evaluate.scoring import Judged
 from pipelines.evaluate.seeds import reporting
-from pipelines.evaluate.variants import VARIANTS
+from pipelines.evaluate.variants import Variant, variants
 
 SEEDS, ABLATED, SWEPT = 20, 3, 3
 #: What each ablation should fail, and what it should not.
 _OF_ABLATIONS = ("P01", "P04", "P06", "P07", "P08", "P09", "P11", "P12", "P14", "P15", "P22")
 #: Faults by hardware, engine, answers and their share, swept over share, magnitude and duration (s).
 _SWEPT = ("P01", "P09", "P12", "P13", "P23")
-_SHARES, _MAGNITUDES, _DURATIONS = (0.008, 0.05, 0.16, 0.5, 1.0), ("weak", "mid", "strong"), (600, 5400)
+_SHARES, _MAGNITUDES, _DURATIONS = (0.008, 0.05, 0.16, 1.0), ("weak", "mid", "strong"), (600, 3600)
 
 _SHOWN = (
-    *("labels", "found", "in_time", "false_share", "chance", "pages", "false_pages", "false_pages_per_day"),
-    *("false_pages_per_series_day", "info_incidents_per_day", "series", "days"),
-    *("symptom_kappa", "layer_kappa", "action_right", "root_right"),
+    *("labels", "found", "in_time", "false_share", "chance", "median_delay_s", "median_lead_s"),
+    *("pages", "false_pages", "false_pages_per_day", "false_pages_per_series_day", "info_incidents_per_day"),
+    *("series", "days", "symptom_kappa", "layer_kappa", "action_right", "root_right"),
 )
+#: One shard, as in `pipelines.evaluate.evaluate`.
+_WHOLE = Settings(shards=1)
+
+#: By variant, what one seed's timelines were judged to be.
+Parts = list[list[Judged]]
 
 
 def headline(seeds: Sequence[int]) -> dict[str, Any]:
-    """The headline: all scenarios and controls."""
-    result = report(judged(["all"], seeds, Settings()))
+    """All scenarios and controls at their middle severity."""
+    result = report({seed: _part("headline", seed)[0] for seed in seeds})
     summary = result["summary"]
     between = summary["intervals"]
     return {
         "headline": [
             {"figure": name, "value": summary[name], "95 %": _range(between.get(name))} for name in _SHOWN
         ],
-        "by magnitude": summary["by_magnitude"],
         "scenarios": dict(sorted(result["scenarios"].items())),
     }
 
 
 def ablations(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Figures with a part left out, and which scenarios are then missed in every seed."""
+    parts = {seed: _part("ablations", seed) for seed in seeds}
     found = {}
-    for name, variant in VARIANTS.items():
-        outcome = judged(_OF_ABLATIONS, seeds, variant.settings(Settings()), without=variant.without)
-        result = report(outcome)
+    for place, name in enumerate(variants(_WHOLE)):
+        result = report({seed: part[place] for seed, part in parts.items()})
+        summary, between = result["summary"], result["summary"]["intervals"]
         missed = [scenario for scenario, figures in result["scenarios"].items() if not figures["in_time"]]
-        brief = {
-            key: result["summary"][key]
-            for key in ("in_time", "false_share", "symptom_kappa", "layer_kappa", "action_right")
-        }
+        brief: dict[str, Any] = {"labels": summary["labels"]}
+        for figure in ("in_time", "false_share", "median_lead_s"):
+            brief |= {figure: summary[figure], f"{figure} 95 %": _range(between[figure])}
+        brief |= {key: summary[key] for key in ("symptom_kappa", "layer_kappa", "action_right", "root_right")}
         found[name] = brief | {"never in time": ", ".join(missed)}
     return found
 
 
 def sweep(seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """In time by share x magnitude x duration: where detection ends."""
+    """In time by share, duration and magnitude: where detection ends. The last column: of all scenarios."""
+    outcomes = [outcome for seed in seeds for one in _part("sweep", seed)[0] for outcome in one.outcomes]
     rows = []
-    for share in _SHARES:
-        for seconds in _DURATIONS:
-            for magnitude in _MAGNITUDES:
-                orders = [f"{name}:{magnitude}:share={share}:duration={seconds}" for name in _SWEPT]
-                scenarios = report(judged(orders, seeds, Settings()))["scenarios"]
-                row: dict[str, Any] = {"share": share, "duration_s": seconds, "magnitude": magnitude}
-                rows.append(row | {name: scenarios[name]["in_time"] for name in _SWEPT})
+    for share, seconds, magnitude in product(_SHARES, _DURATIONS, _MAGNITUDES):
+        row: dict[str, Any] = {"share": share, "duration_s": seconds, "magnitude": magnitude}
+        every = []
+        for name in _SWEPT:
+            asked = (name, share, seconds * 1000, magnitude)
+            flags = [each.in_time for each in outcomes if _asked(each.label) == asked]
+            row[name] = sum(flags) / len(flags) if flags else None
+            every += flags
+        rows.append(row | {"all": sum(every) / len(every) if every else None})
     return rows
 
 
@@ -76,9 +91,46 @@ def run() -> dict[str, Any]:
     return headline(reporting(count)) | {
         "ablations": ablations(reporting(min(count, ABLATED))),
         "sweep": sweep(reporting(min(count, SWEPT))),
-        "seeds": count,
+        "seeds": {"headline": count, "ablations": min(count, ABLATED), "sweep": min(count, SWEPT)},
     }
+
+
+def _part(part: str, seed: int) -> Parts:
+    """One seed's part of the table, judged now or before."""
+    kept = os.environ.get("DRIFTLINE_KEPT")
+    path = Path(kept or ".") / f"{part}-{seed}.pickle"
+    if kept and path.is_file():
+        known: Parts = pickle.loads(path.read_bytes())  # what this benchmark wrote itself
+        return known
+    workers = os.environ.get("DRIFTLINE_WORKERS")
+    scenarios, chosen, twins = _orders(part)
+    by_variant = judged(scenarios, [seed], chosen, twins=twins, workers=int(workers) if workers else None)
+    found = [by_seed[seed] for by_seed in by_variant]
+    if kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(found))
+    return found
+
+
+def _orders(part: str) -> tuple[Sequence[str], Sequence[Variant], bool]:
+    """Scenarios and variants of a part, and whether its timelines have twins."""
+    if part == "headline":
+        return ["all"], [Variant(_WHOLE)], True
+    if part == "ablations":
+        return _OF_ABLATIONS, list(variants(_WHOLE).values()), False
+    grid = product(_SWEPT, _SHARES, _DURATIONS, _MAGNITUDES)
+    swept = [f"{name}:{how}:share={share}:duration={seconds}" for name, share, seconds, how in grid]
+    return swept, [Variant(_WHOLE)], False
+
+
+def _asked(label: Any) -> tuple[str, float, int, str]:
+    return label.scenario, label.share, label.end - label.onset, label.magnitude
 
 
 def _range(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
+
+
+if __name__ == "__main__":
+    for number in sys.argv[2:]:
+        _part(sys.argv[1], int(number))

@@ -9,19 +9,20 @@ from typing import Any
 
 import msgspec
 
-from operators.settings import Settings
 from pipelines.config import resolve
 from pipelines.errors import UsageError
 from pipelines.evaluate.intervals import bootstrap, wilson
 from pipelines.evaluate.scoring import Judged, by_scenario, judge, summarise
 from pipelines.evaluate.seeds import reporting
 from pipelines.evaluate.timelines import Pair, Timeline, deal
+from pipelines.evaluate.variants import Variant
 from pipelines.evaluate.watch import Watched, watch
 
 _HOUR_S = 3600.0
 _RESAMPLED = (
     *("false_pages_per_day", "false_pages_per_series_day", "info_incidents_per_day"),
-    *("symptom_kappa", "layer_kappa"),
+    *("symptom_kappa", "layer_kappa", "action_right", "root_right"),
+    *("median_delay_s", "median_lead_s"),
 )
 
 Progress = Callable[[str, float], None]
@@ -58,8 +59,9 @@ def evaluate(
     numbers = reporting(seeds) if isinstance(seeds, int) else list(seeds)
     if not numbers:
         raise UsageError("seeds: give at least one")
-    settings = resolve(config).settings
-    by_seed = run(scenarios, numbers, settings, progress, keep=keep, workers=workers)
+    # more shards share work out; in one process each only costs its own calls
+    settings = msgspec.structs.replace(resolve(config).settings, shards=1)
+    (by_seed,) = run(scenarios, numbers, [Variant(settings)], progress, keep=keep, workers=workers)
     result = report(by_seed)
     if json_path is not None:
         json_path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
@@ -69,43 +71,48 @@ def evaluate(
 def run(
     scenarios: Sequence[str],
     seeds: Sequence[int],
-    settings: Settings,
+    variants: Sequence[Variant],
     progress: Progress | None = None,
     *,
-    without: tuple[str, ...] = (),
+    twins: bool = True,
     keep: Path | None = None,
     workers: int | None = None,
-) -> dict[int, list[Judged]]:
-    """Judge every timeline of every seed; arguments as for `evaluate` and `watch`."""
+) -> list[dict[int, list[Judged]]]:
+    """Judge every timeline of every seed, for each variant; other arguments as for `evaluate`.
+
+    Without ``twins`` faults are not held against the same timeline without them: chance is not known then.
+    """
     tell = progress or (lambda text, part: None)
     pairs = [pair for seed in seeds for pair in deal(scenarios, seed)]
+    every = [each for pair in pairs for each in ((pair.faults, pair.twin) if twins else (pair.faults,))]
     # the longest first, so that none is waited for at the end
-    wanted = sorted(
-        dict.fromkeys(each for pair in pairs for each in (pair.faults, pair.twin)), key=lambda t: -t.seconds
-    )
-    watched: dict[Timeline, Watched] = {}
+    wanted = sorted(dict.fromkeys(every), key=lambda t: -t.seconds)
+    watched: dict[Timeline, list[Watched]] = {}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: threads within would fight
     tell("simulating and watching", 0.0)
     # a process a timeline: memory is given back
     with ProcessPoolExecutor(
         workers or os.cpu_count(), mp_context=get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        futures = {pool.submit(watch, each, settings, without, keep): each for each in wanted}
+        futures = {pool.submit(watch, each, variants, keep): each for each in wanted}
         for future in as_completed(futures):
             watched[futures[future]] = future.result()
             tell(f"watched {futures[future].name}", len(watched) / len(wanted))
-    by_seed: dict[int, list[Judged]] = {seed: [] for seed in seeds}
-    for pair in pairs:
-        by_seed[pair.faults.seed].append(_judged(pair, watched))
-    return by_seed
+    by_variant: list[dict[int, list[Judged]]] = []
+    for place in range(len(variants)):
+        by_seed: dict[int, list[Judged]] = {seed: [] for seed in seeds}
+        for pair in pairs:
+            by_seed[pair.faults.seed].append(_judged(pair, watched, place))
+        by_variant.append(by_seed)
+    return by_variant
 
 
-def _judged(pair: Pair, watched: Mapping[Timeline, Watched]) -> Judged:
-    faults, twin = watched[pair.faults], watched[pair.twin]
+def _judged(pair: Pair, watched: Mapping[Timeline, Sequence[Watched]], place: int) -> Judged:
+    faults, twin = watched[pair.faults][place], watched.get(pair.twin)
     return judge(
         faults.labels,
         faults.incidents,
-        twin_incidents=twin.incidents,
+        twin_incidents=None if twin is None else twin[place].incidents,
         days=pair.faults.seconds / (24 * _HOUR_S),
         series=faults.series,
     )
@@ -127,10 +134,11 @@ def intervals(by_seed: Mapping[int, Sequence[Judged]]) -> dict[str, tuple[float,
     outcomes = [outcome for one in judged for outcome in one.outcomes]
     found = sum(outcome.found for outcome in outcomes)
     false_pages = sum(one.false_pages for one in judged)
+    luck = [outcome.by_chance for outcome in outcomes if outcome.by_chance is not None]
     shares = {
         "in_time": wilson(sum(outcome.in_time for outcome in outcomes), len(outcomes)),
         "false_share": wilson(false_pages, false_pages + found),
-        "chance": wilson(sum(outcome.by_chance for outcome in outcomes), len(outcomes)),
+        "chance": wilson(sum(luck), len(luck)),
     }
     worlds = list(by_seed.values())
     return shares | {name: bootstrap(worlds, _figure(name)) for name in _RESAMPLED}

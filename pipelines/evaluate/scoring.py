@@ -15,13 +15,16 @@ from schemas.outputs import Incident
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one label. Times in ms; ``answer`` is the earliest incident that belongs to it."""
+    """What became of one label. Times in ms; ``answer`` is the earliest incident that belongs to it.
+
+    ``by_chance``: whether the timeline without the fault would have found it in time; None: there was none.
+    """
 
     label: Label
     answer: Told | None
     raised_at: int | None
     incidents: int
-    by_chance: bool
+    by_chance: bool | None
 
     @property
     def found(self) -> bool:
@@ -84,14 +87,14 @@ def judge(
             continue
         mine = [each for each, owner in zip(raised, owners, strict=True) if owner == index]
         first = min(mine, key=lambda each: (_raised(each, label), each.incident_id), default=None)
-        luck = [_raised(each, label) for each in twin if belongs(each, labels) == index]
+        luck = [_raised(each, label) < _deadline(label) for each in twin if belongs(each, labels) == index]
         outcomes.append(
             Outcome(
                 label=label,
                 answer=first,
                 raised_at=None if first is None else _raised(first, label),
                 incidents=len(mine),
-                by_chance=any(time < _deadline(label) for time in luck),
+                by_chance=None if twin_incidents is None else any(luck),
             )
         )
     pages = [owner for each, owner in zip(raised, owners, strict=True) if each.paged_at is not None]
@@ -115,16 +118,11 @@ def score(
 ) -> dict[str, Any]:
     """`judge` and `summarise` for one timeline."""
     one = judge(labels, incidents, twin_incidents=twin_incidents, days=days, series=series)
-    return summarise([one], chance=twin_incidents is not None)
+    return summarise([one])
 
 
-def summarise(judged: Sequence[Judged], *, chance: bool = True) -> dict[str, Any]:
-    """The figures over timelines: shares are None where there is nothing to take a share of.
-
-    Args:
-        judged: one entry a timeline.
-        chance: whether fault-free twins were judged too.
-    """
+def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The figures over timelines, one entry each: None where there is nothing to take one of."""
     outcomes = [outcome for one in judged for outcome in one.outcomes]
     found = [outcome for outcome in outcomes if outcome.found]
     false_pages = sum(one.false_pages for one in judged)
@@ -135,7 +133,9 @@ def summarise(judged: Sequence[Judged], *, chance: bool = True) -> dict[str, Any
         "found": len(found),
         "in_time": _share(outcome.in_time for outcome in outcomes),
         "false_share": _ratio(false_pages, false_pages + len(found)),
-        "chance": _share(outcome.by_chance for outcome in outcomes) if chance else None,
+        "chance": _chance(outcomes),
+        "median_delay_s": _median(_delays(found)),
+        "median_lead_s": _median(_leads(found)),
         "pages": sum(one.pages for one in judged),
         "false_pages": false_pages,
         "false_pages_per_day": _ratio(false_pages, days),
@@ -194,25 +194,38 @@ def _accepted(outcome: Outcome) -> bool:
 
 def _brief(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     found = [outcome for outcome in outcomes if outcome.found]
-    delays = [(outcome.raised_at or 0) - outcome.label.onset for outcome in found]
-    leads = [
-        outcome.label.first_user_report - (outcome.raised_at or 0)
-        for outcome in found
-        if outcome.label.first_user_report is not None
-    ]
     return {
         "labels": len(outcomes),
         "found": len(found),
         "in_time": _share(outcome.in_time for outcome in outcomes),
-        "chance": _share(outcome.by_chance for outcome in outcomes),
-        "median_delay_s": median(delays) / 1000 if delays else None,
-        "median_lead_s": median(leads) / 1000 if leads else None,
+        "chance": _chance(outcomes),
+        "median_delay_s": _median(_delays(found)),
+        "median_lead_s": _median(_leads(found)),
         "incidents_per_label": _ratio(sum(outcome.incidents for outcome in found), len(found)),
         "symptom_right": _share(truth == answer for truth, answer in _answers(found, "symptom")),
         "layer_right": _share(truth == answer for truth, answer in _answers(found, "layer")),
         "action_right": _share(_accepted(outcome) for outcome in found),
         "root_right": _share(outcome.root_right for outcome in found if outcome.label.root),
     }
+
+
+def _delays(found: Sequence[Outcome]) -> list[float]:
+    """From onset to raise, s."""
+    return [((outcome.raised_at or 0) - outcome.label.onset) / 1000 for outcome in found]
+
+
+def _leads(found: Sequence[Outcome]) -> list[float]:
+    """From raise to the first user report, s, where one was written."""
+    reports = [(outcome.label.first_user_report, outcome.raised_at or 0) for outcome in found]
+    return [(report - raised) / 1000 for report, raised in reports if report is not None]
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _chance(outcomes: Sequence[Outcome]) -> float | None:
+    return _share(each.by_chance for each in outcomes if each.by_chance is not None)
 
 
 def _raised(incident: Told, label: Label) -> int:

@@ -1,6 +1,5 @@
 """What the pipeline is without one of its parts: each ablation should fail scenarios of its own."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,40 +14,31 @@ _QUANTILES = ("p50", "p95", "p99")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Settings made from the whole's, and topics that are not read."""
+    """Settings of the core, and topics that are not read."""
 
-    settings: Callable[[Settings], Settings]
+    settings: Settings
     without: tuple[str, ...] = ()
 
 
-def _detecting(detection: Detection) -> Callable[[Settings], Settings]:
-    def changed(settings: Settings) -> Settings:
-        return replace(settings, detection=replace(detection, alarm_budget=settings.detection.alarm_budget))
+def variants(whole: Settings) -> dict[str, Variant]:
+    """By name: the whole, and what is left of it."""
+    budget = whole.detection.alarm_budget
 
-    return changed
+    def detecting(**chosen: dict[str, tuple[str, ...]]) -> Settings:
+        detection = Detection(detectors=_THRESHOLDS, alarm_budget=budget, **chosen)  # type: ignore[arg-type]
+        return replace(whole, detection=detection)
 
-
-def _means(settings: Settings) -> Settings:
+    thresholds, river = detecting(per_signal={}), detecting(per_signal=river_detectors())
     silent: dict[str, tuple[str, ...]] = {f"{name} {part}": () for name in SIGNALS for part in _QUANTILES}
-    return replace(settings, detection=replace(settings.detection, per_signal=silent))
-
-
-def _unkeyed(settings: Settings) -> Settings:
-    return replace(settings, slices=Slicing(sets=(("service", "request_model"),)))
-
-
-#: By name: the whole, and what is left of it.
-VARIANTS: dict[str, Variant] = {
-    "all of it": Variant(lambda settings: settings),
-    "thresholds only": Variant(_detecting(Detection(detectors=_THRESHOLDS, per_signal={})), (_EMBEDDINGS,)),
-    "thresholds + river": Variant(
-        _detecting(Detection(detectors=_THRESHOLDS, per_signal=river_detectors())), (_EMBEDDINGS,)
-    ),
-    "thresholds + river + embeddings": Variant(
-        _detecting(Detection(detectors=_THRESHOLDS, per_signal=river_detectors()))
-    ),
-    "means only": Variant(_means),
-    "unkeyed": Variant(_unkeyed),
-    "embeddings off": Variant(lambda settings: settings, (_EMBEDDINGS,)),
-    "change topic off": Variant(lambda settings: settings, (_CHANGES,)),
-}
+    means = replace(whole, detection=replace(whole.detection, per_signal=silent))
+    unkeyed = replace(whole, slices=Slicing(sets=(("service", "request_model"),)))
+    return {
+        "all of it": Variant(whole),
+        "thresholds only": Variant(thresholds, (_EMBEDDINGS,)),
+        "thresholds + river": Variant(river, (_EMBEDDINGS,)),
+        "thresholds + river + embeddings": Variant(river),
+        "means only": Variant(means),
+        "unkeyed": Variant(unkeyed),
+        "embeddings off": Variant(whole, (_EMBEDDINGS,)),
+        "change topic off": Variant(whole, (_CHANGES,)),
+    }

@@ -5,6 +5,7 @@ The incidents are those of `driftline run` on the same telemetry; only the store
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ import msgspec
 from operators.adapters.drive import drive, series_of
 from operators.adapters.files import FileSource
 from operators.adapters.reader import Reader
+from operators.adapters.source import Partition
 from operators.correlation.episodes import Topology, episode
 from operators.correlation.grouping import group
 from operators.correlation.incidents import Context, moved_prompts, tell
@@ -23,6 +25,7 @@ from operators.settings import Settings
 from operators.shard import Shard
 from operators.shard.changes import Changes
 from pipelines.evaluate.timelines import Timeline
+from pipelines.evaluate.variants import Variant
 from pipelines.simulate import Label, simulate
 from schemas.outputs import AnomalyEvent, Incident
 
@@ -39,16 +42,14 @@ class Watched:
     series: int
 
 
-def watch(
-    timeline: Timeline, settings: Settings, without: tuple[str, ...] = (), keep: Path | None = None
-) -> Watched:
-    """Simulate a timeline and run the core over it.
+def watch(timeline: Timeline, variants: Sequence[Variant], keep: Path | None = None) -> list[Watched]:
+    """Simulate a timeline once and run the core over it, once a variant.
 
     Args:
         timeline: which.
-        settings: of the core.
-        without: topics that are not read.
-        keep: folder that gets the telemetry and ``incidents.ndjson`` below the timeline's name.
+        variants: of the core, and of what it is given to read.
+        keep: folder that gets the telemetry and, below the timeline's name, ``incidents.ndjson`` of the
+            first variant.
     """
     with TemporaryDirectory(prefix="driftline-evaluate-") as scratch:
         folder = (keep or Path(scratch)) / timeline.name
@@ -62,14 +63,26 @@ def watch(
             twin=timeline.twin,
             least_s=timeline.seconds,
         )
-        for topic in without:
-            shutil.rmtree(telemetry / topic, ignore_errors=True)
-        core = Core(settings)
-        core.read(telemetry)
-        incidents = core.incidents()
+        watched = []
+        for variant in variants:
+            core = Core(variant.settings)
+            core.read(telemetry, variant.without)
+            watched.append(Watched(labels, core.incidents(), sum(map(series_of, core.shards))))
         if keep:
-            (folder / "incidents.ndjson").write_bytes(msgspec.json.Encoder().encode_lines(incidents))
-        return Watched(labels, incidents, sum(map(series_of, core.shards)))
+            told = msgspec.json.Encoder().encode_lines(watched[0].incidents)
+            (folder / "incidents.ndjson").write_bytes(told)
+        return watched
+
+
+class _Some(FileSource):
+    """The topics of a folder, without some of them."""
+
+    def __init__(self, root: Path, without: Sequence[str]) -> None:
+        super().__init__(root, follow=False)
+        self._without = without
+
+    def partitions(self) -> Sequence[Partition]:
+        return [each for each in super().partitions() if each.topic not in self._without]
 
 
 class Core:
@@ -82,9 +95,9 @@ class Core:
         self.changes = Changes()
         self.edges: dict[tuple[str, str, str], None] = {}
 
-    def read(self, telemetry: Path) -> None:
-        """Drive everything in a folder through the shards."""
-        reader = Reader(FileSource(telemetry, follow=False), self.settings, until_end=True)
+    def read(self, telemetry: Path, without: Sequence[str] = ()) -> None:
+        """Drive everything in a folder through the shards, but for some topics."""
+        reader = Reader(_Some(telemetry, without), self.settings, until_end=True)
         try:
             while not reader.finished:
                 for step in reader.step(time.monotonic()):
