@@ -118,7 +118,7 @@ class Run:
         if self.kind == "kill engine":
             self.place.kill()
             time.sleep(pause)
-            self.place.start()
+            self.place.start(loaded=False)
         elif verb == "kill":
             self.stack.kill(what)
             time.sleep(pause)

@@ -1,10 +1,7 @@
 """Where one run happens: fresh topics, a fresh database, an engine in its own processes, and who feeds it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -15,6 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from benchmarks.reliability.commanded import Command
 from benchmarks.reliability.outcome import Outcome, lag, of_kafka
 from benchmarks.reliability.recorded import Record
 from operators.clickhouse import Store, StoreError
@@ -57,7 +55,7 @@ class Place:
         letters = dict.fromkeys([*OUTPUTS, *(f"{topic}.dlq" for topic in self.partitions)], 1)
         recreate(stack.kafka, self.partitions | letters, keep)
         self.environment: dict[str, str] = {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Command | None = None
         self.runs = 0
         self.file = folder / "config.json"  # JSON is YAML
         config: dict[str, Any] = {
@@ -70,18 +68,22 @@ class Place:
             config["state"] = str(folder / "state")
         self.file.write_text(json.dumps(config))
 
-    def start(self, *options: str, until_end: bool = False) -> None:
-        """``driftline run`` in a process of its own."""
+    def start(self, *options: str, until_end: bool = False, loaded: bool = True) -> None:
+        """``driftline run`` in a process of its own; with its modules loaded before, or from nothing."""
         self.runs += 1
-        command = [sys.executable, "-m", "pipelines.cli", "run", "--config", str(self.file), "--json"]
+        command = ["run", "--config", str(self.file), "--json"]
         command += ["--engine", "beam" if self.engine == "flink" else self.engine]
         command += ["--until-end"] if until_end else []
         if self.engine == "flink":
             flink = (*self.stack.flink_options(), "--parallelism=2", "--checkpointing_interval=1000")
             command += ["--runner", "flink", "--", *flink, *options]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"} | self.environment
-        with self.log.with_suffix(".json").open("wb") as out, self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, stdout=out, stderr=log, env=environment)
+        self.process = Command(
+            command,
+            self.log.with_suffix(".json"),
+            self.log,
+            {"OMP_NUM_THREADS": "1"} | self.environment,
+            loaded=loaded,
+        )
 
     @property
     def log(self) -> Path:
@@ -91,35 +93,33 @@ class Place:
     @property
     def running(self) -> bool:
         """Whether the process is there."""
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.code is None
 
     def kill(self) -> None:
         """``kill -9`` the engine's own process."""
         if self.process:
             self.process.kill()
-            self.process.wait()
 
     def end(self) -> dict[str, Any]:
         """Wait for the process; its report. `FaultError` with its last words if it failed."""
         assert self.process is not None
-        try:
-            code = self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
+        code = self.process.wait(PATIENCE_S)
+        if code is None:
             self.kill()
-            raise FaultError(f"run {self.runs} does not end: {self.words()}") from None
+            raise FaultError(f"run {self.runs} does not end: {self.words()}")
         if code:
             raise FaultError(f"run {self.runs} ended with {code}: {self.words()}")
         return dict(json.loads(self.log.with_suffix(".json").read_bytes()))
 
     def words(self) -> str:
         """The last line of its log."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return lines[-1][:300] if lines else "nothing said"
 
     def stop(self) -> tuple[str, ...]:
         """SIGTERM, as an operator would; the options with which the next run goes on."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
+        self.process.signal(signal.SIGTERM)
         report = self.end()
         if self.engine == "flink":
             if not report["savepoint"]:
@@ -158,7 +158,7 @@ class Place:
                 raise FaultError(f"{what}: the run ended: {self.words()}")
             if time.monotonic() - began > PATIENCE_S:
                 raise FaultError(f"{what}: not within {PATIENCE_S:.0f} s: {self.words()}")
-            time.sleep(0.5)
+            time.sleep(0.2)
         return time.monotonic() - began
 
     def close(self) -> None:
