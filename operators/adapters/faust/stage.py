@@ -19,8 +19,9 @@ from operators.adapters.kafka.aio import settings as words
 from operators.adapters.kafka.options import KafkaOptions
 from operators.store_errors import SinkError, StoreError
 
-#: After this long without a sign of life a member's partitions go to the others.
-SESSION_MS = 10_000
+#: After this long without a sign of life a member's partitions go to the others: the least that brokers grant
+#: by default, and nearly all that a killed worker's tasks wait.
+SESSION_MS = 6_000
 POLL_MS = 200
 AGAIN_S = 1.0
 #: How long the broker may take to answer a question, and a stage to settle.
