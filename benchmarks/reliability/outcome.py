@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,37 @@ _ACCOUNTS = """
 SELECT topic, outcome, reason, toInt64(sum(n)) AS n FROM (
     SELECT topic, outcome, reason, argMax(samples, revision) AS n
     FROM ingest_accounts WHERE topic != '' GROUP BY run_id, topic, outcome, reason
-) GROUP BY ALL
+) GROUP BY ALL HAVING n != 0 ORDER BY ALL
 """
 
 
 @dataclass
 class Outcome:
-    """Revisions published and last ones stored, rows raw and by key, refusals, accounts.
+    """Revisions published and last ones stored, rows raw and by key, refusals, incidents, accounts.
 
-    ``accounts`` are those of the last report; ``stored`` those of all runs together.
+    ``kept``: what dead letters hold of refused samples. ``accounts`` are those of the last report; ``counts``
+    those of all runs together, by reason.
     """
 
-    published: set[Key]
+    published: Counter[Key]
     last: set[Key]
     raw: dict[str, int]
     final: dict[str, Any]
-    dead: set[tuple[Any, ...]]
+    dead: Counter[tuple[Any, ...]]
+    kept: list[bytes]
     accounts: dict[str, dict[str, int]]
-    stored: dict[str, dict[str, int]]
-    events: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[Count]
+    events: list[dict[str, Any]]
+    incidents: list[dict[str, Any]]
+
+    @property
+    def stored(self) -> dict[str, dict[str, int]]:
+        """``counts`` by topic and outcome."""
+        return by_outcome(self.counts)
 
 
-def of_files(records: Iterable[Record], folder: Path) -> Outcome:
-    """What the in-process loop makes of the records, undisturbed, from files."""
+def of_files(records: Iterable[Record], folder: Path, engine: str = "local") -> Outcome:
+    """What an engine in this process makes of the records, undisturbed, from files."""
     queues: dict[Path, list[bytes]] = {}
     for record in records:
         path = folder / "in" / record.topic / str(record.partition)
@@ -61,7 +69,7 @@ def of_files(records: Iterable[Record], folder: Path) -> Outcome:
         input=str(folder / "in"),
         output=str(folder / "out"),
         clickhouse=f"chdb:{folder / 'db'}",
-        engine="local",
+        engine=engine,
     )
     report = start(Job(config, until_end=True))
 
@@ -71,30 +79,43 @@ def of_files(records: Iterable[Record], folder: Path) -> Outcome:
 
     events = [line["data"] for line in lines("anomalies.v1/*.ndjson")]
     letters = lines("*.dlq/*.ndjson")
-    dead = {(letter["partition"], int(letter["offset"]), letter["reason"]) for letter in letters}
-    return _outcome(config.clickhouse, events, dead, report.accounts)
+    dead = Counter((letter["partition"], int(letter["offset"]), letter["reason"]) for letter in letters)
+    kept = [json.dumps(letter["value"]).encode() for letter in letters]
+    return _outcome(config.clickhouse, events, dead, kept, report.accounts)
 
 
 def of_kafka(servers: str, url: str, topics: Sequence[str], accounts: dict[str, Any]) -> Outcome:
     """What lies in the topics and the store."""
     events = [json.loads(value) for _, value in read(servers, "anomalies.v1")]
-    dead = set()
+    dead: Counter[tuple[Any, ...]] = Counter()
+    kept = []
     for topic in topics:
-        for headers, _ in read(servers, f"{topic}.dlq"):
+        for headers, value in read(servers, f"{topic}.dlq"):
             told = {name.removeprefix("driftline_"): value.decode() for name, value in headers}
-            dead.add((told["partition"], int(told["offset"]), told["reason"]))
-    return _outcome(url, events, dead, accounts)
+            dead[told["partition"], int(told["offset"]), told["reason"]] += 1
+            kept.append(value or b"")
+    return _outcome(url, events, dead, kept, accounts)
 
 
-def _outcome(url: str, events: list[Any], dead: set[tuple[Any, ...]], accounts: dict[str, Any]) -> Outcome:
+def _outcome(
+    url: str,
+    events: list[Any],
+    dead: Counter[tuple[Any, ...]],
+    kept: list[bytes],
+    accounts: dict[str, Any],
+) -> Outcome:
     with Store.open(url) as store:
 
         def count(what: str) -> int:
             return int(store.query(f"SELECT count() AS n FROM {what}")["n"][0].as_py())
 
+        def latest(table: str) -> list[dict[str, Any]]:
+            found = store.query(f"SELECT * EXCEPT ingested_at FROM {table} FINAL ORDER BY 1")
+            return list(found.to_pylist())
+
         last = {(row["e"], row["r"], row["s"]) for row in store.query(f"{_EVENTS} FINAL").to_pylist()}
         return Outcome(
-            published={(event["event_id"], event["revision"], event["status"]) for event in events},
+            published=Counter((event["event_id"], event["revision"], event["status"]) for event in events),
             last=last,
             raw={table: count(table) for table in TABLES} | {"anomaly_events": count(_DOUBLED)},
             final={
@@ -102,9 +123,11 @@ def _outcome(url: str, events: list[Any], dead: set[tuple[Any, ...]], accounts: 
                 for table in TABLES
             },
             dead=dead,
+            kept=kept,
             accounts=accounts,
-            stored=by_outcome(Count(*row.values()) for row in store.query(_ACCOUNTS).to_pylist()),
-            events=store.query("SELECT * FROM anomaly_events FINAL").to_pylist(),
+            counts=[Count(*row.values()) for row in store.query(_ACCOUNTS).to_pylist()],
+            events=latest("anomaly_events"),
+            incidents=latest("incidents"),
         )
 
 
@@ -112,10 +135,8 @@ def differences(found: Outcome, wanted: Outcome) -> list[str]:
     """In words, each thing that is not as in the undisturbed run; none: equal."""
     said = []
     for name in ("published", "last", "dead"):
-        lost, more = (
-            getattr(wanted, name) - getattr(found, name),
-            getattr(found, name) - getattr(wanted, name),
-        )
+        ours, theirs = set(getattr(found, name)), set(getattr(wanted, name))
+        lost, more = theirs - ours, ours - theirs
         if lost or more:
             said.append(f"{name}: {len(lost)} lost, {len(more)} too many, such as {sorted(lost | more)[0]}")
     for table in TABLES:
@@ -130,17 +151,21 @@ def differences(found: Outcome, wanted: Outcome) -> list[str]:
 
 def read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:
     """Headers and values of everything committed in a topic of one partition."""
-    words = {"bootstrap.servers": servers, "group.id": "reads-alone", "enable.auto.commit": False}
-    consumer = Consumer(words | {"enable.partition.eof": True, "isolation.level": "read_committed"})
+    words: dict[str, Any] = {"bootstrap.servers": servers, "group.id": "reads-alone"}
+    words |= {"enable.auto.commit": False, "isolation.level": "read_committed"}
+    words |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+    consumer = Consumer(words)
     found = []
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         while True:
-            for record in consumer.consume(500, 0.2):
-                if record.error() is None:
-                    found.append((record.headers() or [], record.value()))
-                elif record.error().name() == "_PARTITION_EOF":
-                    return found
+            record = consumer.poll(1.0)
+            if record is None:
+                continue
+            if record.error() is None:
+                found.append((record.headers() or [], record.value()))
+            elif record.error().name() == "_PARTITION_EOF":
+                return found
     finally:
         consumer.close()
 

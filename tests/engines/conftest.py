@@ -3,11 +3,14 @@
 import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability import recorded
+from benchmarks.reliability.outcome import Outcome, of_files
+from benchmarks.reliability.recorded import Record
 from pipelines.stack import NotInstalledError, Stack
 from pipelines.stack.jars import SETS, jars, java
 
@@ -30,6 +33,18 @@ def _collected() -> Iterator[None]:
     yield
     logger.propagate = True
     gc.collect()
+
+
+@pytest.fixture(scope="session")
+def records() -> Sequence[Record]:
+    """What all engines are held to, in order of time."""
+    return recorded.contract()
+
+
+@pytest.fixture(scope="session")
+def wanted(records: Sequence[Record], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """What the in-process loop makes of it, undisturbed."""
+    return of_files(records, tmp_path_factory.mktemp("wanted"))
 
 
 @pytest.fixture(scope="session")
