@@ -1,9 +1,12 @@
 """Hypothesis strategies for what driftline puts out."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, get_args
 from uuid import UUID
 
+import msgspec
 from hypothesis import strategies as st
 
 from schemas import outputs
@@ -167,3 +170,10 @@ def event(number: int = 1, **other: Any) -> AnomalyEvent:
         "identity": {"environment": "production", "service": "chat", "request_model": "llama-70b"},
     }
     return AnomalyEvent(**fields | other)
+
+
+def incident() -> Incident:
+    """The example of an open incident."""
+    example = Path(__file__).parents[1] / "schemas" / "examples" / "incidents.v1" / "open.json"
+    times = dict.fromkeys(("started_at", "detected_at", "paged_at", "last_seen_at"), T0 + 34_200_000)
+    return msgspec.convert(json.loads(example.read_bytes()) | times, Incident)

@@ -1,7 +1,8 @@
 """Where outputs go. Every sink is at-least-once and idempotent as far as its target allows.
 
 A sink gathers what it is given and hands it over at `flush`; until then nothing counts as delivered, and what
-a failed flush could not hand over it keeps for the next one.
+a failed flush could not hand over it keeps for the next one. Let go of without a flush, it gives up what it
+holds: whoever ends after a failure is to tell of that, and not of a second one.
 """
 
 from collections.abc import Sequence
@@ -35,9 +36,6 @@ class Sink(Protocol):
     def flush(self) -> None:
         """Hand over all that was taken; raises `SinkError` or `StoreError` and keeps what could not be."""
 
-    def close(self) -> None:
-        """Flush and let go of files and connections."""
-
 
 class Publisher(Sink, Protocol):
     """A sink with topics: anomaly events, incidents and dead letters."""
@@ -47,3 +45,6 @@ class Publisher(Sink, Protocol):
 
     def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Take refused samples, for the dead-letter topics."""
+
+    def close(self) -> None:
+        """Let go of connections; what was not flushed is given up."""

@@ -89,10 +89,6 @@ class ClickHouseSink:
             wait_out(insert, self._stop, f"{waiting} rows", self._meters)
             del self._batches[0]
 
-    def close(self) -> None:
-        """Flush; the store stays open."""
-        self.flush()
-
     def _add(self, table: str, part: pa.Table) -> None:
         if part.num_rows:
             self._gathered.setdefault(table, []).append(part)

@@ -61,8 +61,7 @@ class FileSink:
             del self._pending[topic]
 
     def close(self) -> None:
-        """Flush."""
-        self.flush()
+        """Nothing: files are open only while they are written."""
 
     def _path(self, topic: str) -> Path:
         return self._folder / topic / f"{self._name}.ndjson"

@@ -68,7 +68,7 @@ class KafkaSink:
         self._pending = _kept(sent, failed)
         if failed:
             # with idempotence, some libraries send nothing more after a record that the broker refused
-            self._disconnect()
+            self.close()
             # those whose answer was lost may arrive twice: at least once, and the id tells
             raise SinkError(
                 f"kafka://{self._options.servers}: {len(failed)} of {len(sent)} records not taken: "
@@ -76,13 +76,7 @@ class KafkaSink:
             )
 
     def close(self) -> None:
-        """Flush, and close the connection whether or not that succeeds."""
-        try:
-            self.flush()
-        finally:
-            self._disconnect()
-
-    def _disconnect(self) -> None:
+        """Let go of the connection; what was not flushed is given up."""
         if self._producer is not None:
             self._producer.close()
             self._producer = None

@@ -15,8 +15,9 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from apache_beam.runners.runner import PipelineState
 
 from operators.adapters.beam.totals import FINISHED, OUTPUTS
-from operators.clickhouse import Store, StoreError
+from operators.clickhouse import Store
 from operators.meters import UNMETERED
+from operators.store_errors import SinkError, StoreError
 from pipelines.engines import beam as engine
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.counted import Counted
@@ -66,8 +67,7 @@ def run(job: Job) -> Report:
                 watch.enter("correlate")
                 try:
                     correlator.finish()
-                    outputs.flush()
-                except StoreError:
+                except (StoreError, SinkError):
                     if savepoint:
                         log.warning("the job was stopped with the savepoint %s", savepoint)
                     raise

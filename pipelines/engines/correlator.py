@@ -7,9 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from operators.clickhouse import Store, StoreError
+from operators.clickhouse import Store
 from operators.meters import CORRELATED, INCIDENTS, UNMETERED, Meters
 from operators.outage import wait_out
+from operators.store_errors import SinkError, StoreError
 from pipelines.correlate import correlate_once
 from pipelines.engines.outputs import Outputs
 from schemas.outputs import Incident
@@ -20,12 +21,12 @@ log = logging.getLogger(__name__)
 class Correlator:
     """Turns the store's new events into incidents, in a thread of its own.
 
-    A store that is away is waited for. A pass that is refused is logged and made up for by the next; only
-    the last one, `finish`, must succeed.
+    A store that is away is waited for. A pass that is refused is logged and made up for by the next, and what
+    a topic did not take is sent again with it; only the last one, `finish`, must succeed.
 
     Args:
         store: open and migrated.
-        outputs: takes new versions of incidents.
+        outputs: delivers new versions of incidents.
         interval_s: between two passes.
         here: says, where several processes run, whether it is this one's turn.
         stop: set when the run is to end; then `finish` waits for no store.
@@ -73,7 +74,7 @@ class Correlator:
                 continue
             try:
                 wait_out(self._pass, self._stop, "correlation", self._meters)
-            except StoreError as problem:
+            except (StoreError, SinkError) as problem:
                 log.warning("correlation is put off: %s", problem)
 
     def _pass(self) -> None:

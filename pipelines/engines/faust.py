@@ -209,7 +209,6 @@ async def _run(job: Job) -> Report:
         watch.enter("correlate")
         if 0 in worker.detecting.shards:
             await asyncio.to_thread(worker.correlator.finish)
-            await asyncio.to_thread(worker.outputs.flush)
     finally:
         await worker.stop()
     watch.enter("")

@@ -47,7 +47,6 @@ def run(job: Job) -> Report:
                     loop.run()
                     watch.enter("correlate")
                     correlator.finish()
-                    outputs.flush()
             finally:
                 gc.unfreeze()
                 loop.reader.close()

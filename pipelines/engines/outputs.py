@@ -57,11 +57,12 @@ class Outputs:
                 self._published += len(letters)
 
     def write_incidents(self, incidents: Sequence[Incident]) -> None:
-        """Take new versions of incidents; their table has them already."""
+        """Deliver new versions of incidents, which their table has already; raises what `flush` does."""
         if self._publisher and incidents:
             with self._lock:
                 self._publisher.write_incidents(incidents)
                 self._published += len(incidents)
+                self._flush()
 
     def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None:
         """Take the running totals of the run."""
@@ -74,7 +75,7 @@ class Outputs:
             self._flush()
 
     def close(self) -> None:
-        """Let go of the topics' sink; what was not flushed is given up."""
+        """Let go of the topics' connection; what was not flushed is given up."""
         if self._publisher:
             self._publisher.close()
 

@@ -93,6 +93,7 @@ def test_dead_letters_on_kafka_are_sent_again_once(
     assert driftline("topics", "create", "--kafka", f"kafka://{servers}").code == 0
     sink = KafkaSink(KafkaOptions(servers=servers), library)
     sink.write_dead_letters(LETTERS)
+    sink.flush()
     sink.close()
     (tmp_path / "c.yaml").write_text(f"input: kafka://{servers}\nkafka:\n  client: {library}\n")
     common = (TOPIC, "--config", "c.yaml", "--json")
@@ -128,7 +129,7 @@ def test_dead_letters_on_kafka_are_sent_again_once(
 def test_dead_letters_in_a_folder_are_sent_again_once(tmp_path: Path, driftline: Command) -> None:
     sink = FileSink(tmp_path / "out")
     sink.write_dead_letters(LETTERS)
-    sink.close()
+    sink.flush()
     common = (TOPIC, "--from", "out", "--json")
     assert len(json.loads(driftline("dlq", "list", *common).out)["letters"]) == 3
     for sent in (2, 0):

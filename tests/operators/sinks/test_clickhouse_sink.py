@@ -140,7 +140,7 @@ def test_revisions_of_a_change_merge_in_any_order(store: Store, order: tuple[int
 def test_a_change_without_a_status_succeeded(store: Store) -> None:
     sink = ClickHouseSink(store, "hash")
     sink.write(Emission(shard=0, changes=(ChangeRecord(event_time=T0, change_id="c", change_type="config"),)))
-    sink.close()
+    sink.flush()
     assert store.query("SELECT status, expected FROM change_events").to_pylist() == [
         {"status": "succeeded", "expected": False}
     ]
@@ -209,7 +209,7 @@ def test_the_same_emission_again_adds_no_row(store: Store) -> None:
     for _ in range(2):
         sink = ClickHouseSink(store, "hash")
         sink.write(emission)
-        sink.close()
+        sink.flush()
     counts = {table: count(store, table) for table in tables_written}
     assert counts == {
         "anomaly_events": 2,
@@ -224,7 +224,7 @@ def test_other_rows_of_the_same_range_are_never_dropped(store: Store) -> None:
     for service in ("chat", "embed"):
         sink = ClickHouseSink(store, "hash")
         sink.write(Emission(shard=0, first_ms=T0, last_ms=T0, buckets=buckets(bucket(T0, service=service))))
-        sink.close()
+        sink.flush()
     assert count(store, "signal_buckets") == 2
 
 

@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,21 +13,14 @@ from operators.emission import Emission
 from operators.sinks import FileSink, SinkError
 from operators.sinks.dead_letters import dlq_json
 from schemas.events import incident_body, parse_anomaly
-from schemas.outputs import AnomalyEvent, Incident
-from tests.outputs import event
-
-INCIDENT = Path(__file__).parents[3] / "schemas" / "examples" / "incidents.v1" / "open.json"
+from schemas.outputs import AnomalyEvent
+from tests.outputs import event, incident
 
 
 def events_in(folder: Path, name: str = "part-0") -> list[AnomalyEvent]:
     return [
         parse_anomaly(line) for line in (folder / "anomalies.v1" / f"{name}.ndjson").read_bytes().splitlines()
     ]
-
-
-def incident() -> Incident:
-    times = dict.fromkeys(("started_at", "detected_at", "paged_at", "last_seen_at"), 1_767_605_400_000)
-    return msgspec.convert(json.loads(INCIDENT.read_bytes()) | times, Incident)
 
 
 def test_events_and_incidents_are_lines_of_their_topics(tmp_path: Path) -> None:
@@ -38,7 +30,7 @@ def test_events_and_incidents_are_lines_of_their_topics(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     sink.flush()
     sink.write(Emission(shard=1, events=(event(3),)))
-    sink.close()
+    sink.flush()
     assert events_in(tmp_path) == [event(1), event(2), event(3)]
     line = json.loads((tmp_path / "incidents.v1" / "part-0.ndjson").read_bytes())
     assert line["type"] == "io.driftline.incident.v1"
@@ -58,7 +50,7 @@ def test_an_event_that_differs_is_written(tmp_path: Path) -> None:
     for score in (6.0, 7.0):
         sink = FileSink(tmp_path)
         sink.write(Emission(shard=0, events=(event(1, score=score),)))
-        sink.close()
+        sink.flush()
     assert [found.score for found in events_in(tmp_path)] == [6.0, 7.0]
 
 
@@ -70,12 +62,12 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_off(
     written = [event(1), event(2), event(3)]
     sink = FileSink(folder)
     sink.write(Emission(shard=0, events=tuple(written)))
-    sink.close()
+    sink.flush()
     path = folder / "anomalies.v1" / "part-0.ndjson"
     os.truncate(path, max(0, path.stat().st_size - cut))
     again = FileSink(folder)
     again.write(Emission(shard=0, events=tuple(written)))
-    again.close()
+    again.flush()
     assert events_in(folder) == written
 
 
@@ -83,7 +75,7 @@ def test_writers_with_names_of_their_own_share_a_folder(tmp_path: Path) -> None:
     for number, name in enumerate(("worker-0", "worker-1")):
         sink = FileSink(tmp_path, name=name)
         sink.write(Emission(shard=0, events=(event(number + 1),)))
-        sink.close()
+        sink.flush()
     assert events_in(tmp_path, "worker-0") == [event(1)]
     assert events_in(tmp_path, "worker-1") == [event(2)]
 
@@ -109,7 +101,7 @@ def test_dead_letters_keep_bytes_only_where_they_are_given(tmp_path: Path) -> No
     ]
     sink = FileSink(tmp_path)
     sink.write_dead_letters(letters)
-    sink.close()
+    sink.flush()
     lines = (tmp_path / "telemetry.gpu.v1.dlq" / "part-0.ndjson").read_bytes().splitlines()
     kept, bare, alike, base64 = map(json.loads, lines)
     assert kept["value"] == {"a": 1}

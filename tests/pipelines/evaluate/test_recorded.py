@@ -50,7 +50,7 @@ def test_what_the_sink_wrote_is_judged(tmp_path: Path) -> None:
     (label,) = simulate(["P06:duration=900"], 4, tmp_path / "in", warm_up_s=300, quiet_s=60)
     sink = FileSink(tmp_path / "out")
     sink.write_incidents([raised(label, 90_000)])
-    sink.close()
+    sink.flush()
     judged = judge([label], incidents(tmp_path / "out"), days=1.0, series=1)
     (outcome,) = judged.outcomes
     assert outcome.in_time
