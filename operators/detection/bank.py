@@ -15,6 +15,7 @@ from operators.columns import Columns, Field, Rows
 from operators.detection import baseline, budget, granularity, records, relatives, season, transform, trials
 from operators.detection.baseline import WARM_UP
 from operators.detection.panel import Panel
+from operators.detection.peers import Peers
 from operators.detection.shares import Shares
 from operators.detection.tails import Fit
 from operators.detection.verdicts import EMPIRICAL, EXTRAPOLATED, PRIOR, Verdicts, WindowValues
@@ -57,6 +58,7 @@ class Bank:
         self.keys: list[SeriesKey] = []
         self._panel = Panel(settings)
         self._relatives = relatives.Relatives()
+        self._peers = Peers()
         self._unseen: set[int] = set()
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
@@ -99,6 +101,7 @@ class Bank:
         rows = self._columns.add(len(keys))
         self.keys.extend(keys)
         self._relatives.add(keys)
+        self._peers.add(keys)
         self._unseen.update(rows.tolist())
         new = self._columns.take(slice(int(rows[0]), int(rows[-1]) + 1)) if len(rows) else {}
         if new:
@@ -146,6 +149,7 @@ class Bank:
         parts = []
         if self._unseen:
             self._inherit(rows, window)
+        beside = self._peers.differences(rows, window)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
             for first in range(0, len(rows), BLOCK):
                 part = slice(first, min(first + BLOCK, len(rows)))
@@ -155,7 +159,9 @@ class Bank:
                 times = time_ms if isinstance(time_ms, int) else time_ms[part]
                 values = window if len(some) == len(rows) else window.part(part)
                 shares = self._shares.at(self.keys, some)
-                parts.append(self._judge(state, times / 1000.0, values, len(rows), shares))
+                near = None if beside is None else beside[:, part]
+                near = None if near is None or np.isnan(near).all() else near
+                parts.append(self._judge(state, times / 1000.0, values, len(rows), shares, near))
                 if not run:
                     self._columns.put(some, state)
         return Verdicts.join(parts) if parts else Verdicts.none()
@@ -182,11 +188,19 @@ class Bank:
         self.keys = list(keys)
         self._relatives = relatives.Relatives()
         self._relatives.add(keys)
+        self._peers = Peers()
+        self._peers.add(keys)
         state = self._columns.take(slice(0, self._columns.count))
         self._unseen = set(np.flatnonzero(state["n"] == 0).tolist())
 
     def _judge(
-        self, state: Rows, time_s: float | Floats, window: WindowValues, among: int, shares: Floats | None
+        self,
+        state: Rows,
+        time_s: float | Floats,
+        window: WindowValues,
+        among: int,
+        shares: Floats | None,
+        beside: Floats | None,
     ) -> Verdicts:
         given = np.abs(window.value) < _MOST
         n = state["n"]
@@ -204,8 +218,9 @@ class Bank:
         y = np.where(active, transform.forward(spread, state["root"]), state["level"])
         counts = (window.hits, window.samples)
         seen, features = baseline.predict(state, value, y, active, at, motion, counts)
+        seen.beside = beside
         statistic = self._panel.observe(state, seen)
-        fit = self._panel.tails.fit(state)
+        fit = self._panel.fit(state, statistic)
         rates = self._panel.rates(state, seen, fit, statistic, lately, self._day)
         if shares is not None:
             rates = np.minimum(rates / shares, 1.0)

@@ -42,7 +42,10 @@ class Panel:
             raise ValueError(f"unknown detectors {', '.join(unknown)}; there are {', '.join(REGISTRY)}")
         self.ids = wanted
         detectors = [REGISTRY[name]() for name in wanted]
-        self._tailed = [d for d in detectors if not d.rates]
+        # those that few rows need come last: blocks without such rows leave them out
+        few = [(d.id not in chosen, d.line is not None) for d in detectors]
+        ordered = [d for _, d in sorted(zip(few, detectors, strict=True), key=lambda pair: pair[0])]
+        self._tailed = [d for d in ordered if not d.rates]
         self._rated = sorted((d for d in detectors if d.rates), key=lambda d: d.counted)
         self._detectors: list[Detector] = [*self._tailed, *self._rated]
         channels = [(c, d) for d in self._detectors for c in d.channels]
@@ -59,6 +62,16 @@ class Panel:
         self._chosen = {name: np.array([name in ids for ids in groups]) for name in wanted}
         weights = np.array([[c.weight] for c in tailed], "f4") * on[: len(tailed)]
         self._shares = weights / np.maximum(weights.sum(0), 1e-9)
+        lines = [d.line for d in self._tailed for _ in d.channels]
+        self._lines = {line: np.array([of == line for of in lines]) for line in set(lines) - {None}}
+        beside = np.array([[line is not None] for line in lines])
+        alone = np.where(beside, 0.0, weights)
+        self._alone = np.maximum(alone / np.maximum(alone.sum(0), 1e-9), 1e-9)
+        least = 1 + int(self.tails.bulk.max(initial=-1))
+        wanted_by = on[: len(tailed)] & ~beside
+        self._reach = np.maximum(len(tailed) - wanted_by[::-1].argmax(0), least)
+        self._reach[~wanted_by.any(0)] = least
+        self._reach_of_lines = max((i + 1 for i, line in enumerate(lines) if line is not None), default=0)
         self._off = ~on
         own = [field for d in self._detectors for field in d.fields]
         self.fields = (*own, *self.tails.fields, Field("group", None, "i2"))
@@ -81,11 +94,35 @@ class Panel:
             detector.settle(state, rows)
 
     def observe(self, state: Rows, window: Window) -> Floats:
-        """Statistics of the channels whose tails are learnt, [C, n]."""
+        """Statistics of the channels whose tails are learnt and that a row here needs, [k, n]."""
         if self._groups:
             group = state["group"]
             window.chosen = {name: on[group] for name, on in self._chosen.items() if not on.all()}
-        return np.concatenate([d.observe(state, window) for d in self._tailed])
+        count = int(self._reach[state["group"]].max(initial=1))
+        if window.beside is not None:
+            count = max(count, self._reach_of_lines)
+        parts, lines = [], 0
+        for detector in self._tailed:
+            if lines < count:
+                parts.append(detector.observe(state, window))
+                lines += len(detector.channels)
+        return np.concatenate(parts)
+
+    def fit(self, state: Rows, statistic: Floats) -> Fit:
+        """The tails of the channels that ``statistic`` has, as they are known now."""
+        tails = self.tails.first(len(statistic))
+        return tails.fit(tails.narrow(state))
+
+    def _shares_of(self, group: NDArray[np.int16], window: Window, count: int) -> Floats:
+        """Shares of the budget of the first ``count`` channels; what a row cannot use goes to its others."""
+        if window.beside is None:
+            alone: Floats = self._alone[:count, group] if group.any() else self._alone[:count, :1]
+            return alone
+        shares: Floats = self._shares[:count, group]
+        for line, here in self._lines.items():
+            idle = np.isnan(window.beside[line])
+            shares = shares / (1.0 - idle * self._shares[here][:, group].sum(0))
+        return np.maximum(shares, 1e-9)
 
     def rates(
         self, state: Rows, window: Window, fit: Fit, statistic: Floats, lately: NDArray[np.bool_], day: float
@@ -102,12 +139,17 @@ class Panel:
             lately: where the value lies among those of the last windows.
             day: windows a row must be old for channels that need a full day.
         """
-        n, group, bulk = state["n"], state["group"], self.tails.bulk
+        n, group, bulk, count = state["n"], state["group"], self.tails.bulk, len(statistic)
         own = n - state["lent"]
-        rates = fit.rate(statistic) / np.maximum(self._shares[:, group], 1e-9)
-        rates[(own < self._after) | (self._daily & (n < day)) | ~window.active] = 1.0
+        rates = np.ones((len(self.leads), len(n)), statistic.dtype)
+        tailed = rates[:count]
+        tailed[...] = fit.rate(statistic) / self._shares_of(group, window, count)
+        tailed[(own < self._after[:count]) | (self._daily[:count] & (n < day)) | ~window.active] = 1.0
         rates[bulk] = np.maximum(rates[bulk], np.where(lately, _LATELY, 0.0))
-        rates = np.concatenate([rates, *(d.observe(state, window) for d in self._rated)])
+        lines = len(self._shares)
+        for detector in self._rated:
+            rates[lines : lines + len(detector.channels)] = detector.observe(state, window)
+            lines += len(detector.channels)
         if len(self._groups):
             rates[self._off[:, group]] = 1.0
         return rates
@@ -123,13 +165,13 @@ class Panel:
             Middle, low and high.
         """
         middle, pairs = window.predicted, self.tails.bulk.reshape(-1, 2)
+        shares = self._shares_of(state["group"], window, len(fit.xi))
         low, high = np.full(len(allowed), np.nan), np.full(len(allowed), np.nan)
         for place, (above, below) in enumerate(pairs.tolist()):
             led = (lead == above) | (lead == below)
             if place and not led.any():
                 continue
-            share = np.maximum(self._shares[above, state["group"]], 1e-9)
-            up, down = (fit.level(allowed * share, channel) for channel in (above, below))
+            up, down = (fit.level(allowed * shares[above], channel) for channel in (above, below))
             scale = window.scratch.get("marginal_scale", window.sd) if place else window.sd
             at = window.y - window.deviation if place else window.predicted
             chosen = led if place else np.ones_like(led)
@@ -152,6 +194,14 @@ class Panel:
         self, state: Rows, window: Window, fit: Fit, statistic: Floats, frozen: NDArray[np.bool_]
     ) -> None:
         """Tails, then what detectors learn themselves."""
-        self.tails.learn(state, statistic, fit, window.active, frozen)
+        count = len(statistic)
+        heard = None
+        if window.beside is not None:
+            heard = np.ones(statistic.shape, bool)
+            for line, here in self._lines.items():
+                heard[here[:count]] = np.isfinite(window.beside[line])
+        tails = self.tails.first(count)
+        tails.learn(tails.narrow(state), statistic, fit, window.active, frozen, heard)
+        self.tails.idle(state, count, window.active)
         for detector in self._detectors:
             detector.learn(state, window)

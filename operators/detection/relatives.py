@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from operators.columns import Columns, Field, Rows
+from operators.detection.peers import WHOLE
+from operators.detectors.beside import PARTS as BESIDE
 from operators.detectors.channel import Floats
 from operators.series import SeriesKey
 
 #: Fields whose values are names of equals: another replica is as good a relative as another version.
 EQUALS = frozenset({"replica", "gpu", "node", "tp_group"})
-#: Fields that every slice is about; the others make it a part of the slice without them.
-_WHOLE = ("service", "request_model", "service_version")
 #: Kinds whose level follows from how much traffic there is: a canary's is not its predecessor's.
 _TRAFFIC = ("count", "counter")
 #: Own windows that make a row mature; relatives looked at, and used.
@@ -65,6 +65,7 @@ _OWN = frozenset(
         "usual_samples",
         "rare_hits",
         "rare_trials",
+        *(f"{name}_{part}" for name in ("siblings", "contrast") for part in BESIDE),
     ]
 )
 
@@ -102,7 +103,7 @@ class Relatives:
             same_version = dict(its.slice).get("service_version") == version
             classes[0 if _part(its) == part else 1 if same_version else 2].append(other)
         if part:
-            whole = key._replace(slice=tuple(pair for pair in key.slice if pair[0] in _WHOLE))
+            whole = key._replace(slice=tuple(pair for pair in key.slice if pair[0] in WHOLE))
             others = self._newest(_group(whole), mature, found)
             classes[3] = sorted(others, key=lambda other: self._keys[other].slice != whole.slice)
         return classes
@@ -115,7 +116,7 @@ class Relatives:
 
 
 def _part(key: SeriesKey) -> tuple[tuple[str, str], ...]:
-    return tuple(pair for pair in key.slice if pair[0] not in _WHOLE)
+    return tuple(pair for pair in key.slice if pair[0] not in WHOLE)
 
 
 def _group(key: SeriesKey) -> Group:

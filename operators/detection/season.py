@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from operators.columns import Field, Rows
 from operators.detectors.channel import Floats, Window
 
-DAY_SLOTS, WEEK_SLOTS, ROUGH_SLOTS = 96, 168, 48
+DAY_SLOTS, WEEK_SLOTS, ROUGH_SLOTS = 96, 84, 48
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
 #: Profiles are kept as multiples of the scale a row started with, which half precision holds to 0.05 %.

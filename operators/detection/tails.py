@@ -54,9 +54,11 @@ def _doubt(state: Rows) -> Floats:
 
 
 class Tails:
-    """Fits and learns the tails of a fixed list of channels."""
+    """Fits and learns the tails of a fixed list of channels: the first of those in a row's state."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
+        self._channels = tuple(channels)
+        self._first: dict[int, Tails] = {}
         count = len(channels)
 
         def column(values: Iterable[float]) -> NDArray[np.float32]:
@@ -99,6 +101,19 @@ class Tails:
         state["bulk"][: len(self.bulk), rows] = 1.405
         state["bulk"][len(self.bulk) :, rows] = 0.468
 
+    def first(self, count: int) -> "Tails":
+        """The tails of the first ``count`` channels alone, all whose prior is the bulk among them."""
+        if count not in self._first:
+            self._first[count] = Tails(self._channels[:count])
+        return self._first[count]
+
+    def narrow(self, state: Rows) -> Rows:
+        """The part of a state of more channels that is theirs: views."""
+        wide = {field.name: state[field.name] for field in self.fields if field.width}
+        return state | {
+            name: values[: len(self._channels)] for name, values in wide.items() if name != "bulk"
+        }
+
     def fit(self, state: Rows) -> Fit:
         """The tails as they are known now: predictive, so doubt makes them heavier."""
         peaks, total = state["tail_peaks"], state["tail_sum"]
@@ -132,15 +147,33 @@ class Tails:
         xi = np.minimum(np.maximum(np.where(wider > 0, 1.5 * wider, 0.3 * wider), -0.15), 0.4)
         return sigma, xi
 
+    def idle(self, state: Rows, count: int, active: NDArray[Any]) -> None:
+        """Channels from ``count`` on had nothing to judge: they had as many events as it was taken for."""
+        left = state["tail_clusters"][count:]
+        if left.size:
+            left *= 1.0 - active / RATE_MEMORY
+            left += active * self.clusters[count:]
+
     def learn(
-        self, state: Rows, statistic: Floats, fit: Fit, active: NDArray[Any], frozen: NDArray[Any]
+        self,
+        state: Rows,
+        statistic: Floats,
+        fit: Fit,
+        active: NDArray[Any],
+        frozen: NDArray[Any],
+        heard: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Learn one window's statistics [C, n]: peaks always, quantiles not while ``frozen``."""
+        """Learn one window's statistics [C, n]: peaks always, quantiles not while ``frozen``.
+
+        ``heard``: [C, n] where a channel had something to judge, if not everywhere.
+        """
         forget = 1.0 - active / RATE_MEMORY
         state["tail_windows"] *= forget
         state["tail_windows"] += active
         clusters, quiet, peak = state["tail_clusters"], state["tail_quiet"], state["tail_peak"]
         clusters *= forget
+        if heard is not None:
+            clusters += active * ~heard * self.clusters
         above = (statistic > state["tail_start"]) & active
         inside = quiet >= 0
         np.copyto(peak, np.where(inside, np.maximum(peak, statistic), statistic), where=above)
@@ -150,7 +183,7 @@ class Tails:
             self._end_clusters(state, fit, ended)
         gain = (active & ~frozen) / np.minimum(np.maximum(state["n"], 100.0), 2000.0)
         start = state["tail_start"]
-        start += gain * self.step * ((statistic > start) - self.quantile)
+        start += (gain if heard is None else gain * heard) * self.step * ((statistic > start) - self.quantile)
         start[...] = np.minimum(np.maximum(start, self.start_min), 6.0)
         bulk = state["bulk"].reshape(2, len(self.bulk), statistic.shape[1])
         bulk += gain * self.bulk_step * ((statistic[self.bulk] > bulk) - self.bulk_quantiles)

@@ -2,6 +2,7 @@
 
 from operators.detectors.adwin import Adwin
 from operators.detectors.channel import Channel, Detector, Window
+from operators.detectors.contrast import Contrast
 from operators.detectors.cusum import Cusum
 from operators.detectors.ewma import Ewma
 from operators.detectors.flat import Flat
@@ -12,6 +13,7 @@ from operators.detectors.marginal import Marginal
 from operators.detectors.newcomer import Newcomer
 from operators.detectors.page_hinkley import PageHinkleyTest
 from operators.detectors.rare import Rare
+from operators.detectors.siblings import Siblings
 from operators.detectors.spike import Spike
 from operators.detectors.variance import Variance
 
@@ -25,6 +27,8 @@ REGISTRY: dict[str, type[Detector]] = {
     Flat.id: Flat,
     Rare.id: Rare,
     Newcomer.id: Newcomer,
+    Siblings.id: Siblings,
+    Contrast.id: Contrast,
     Cusum.id: Cusum,
     Adwin.id: Adwin,
     PageHinkleyTest.id: PageHinkleyTest,
@@ -42,6 +46,8 @@ DEFAULT: tuple[str, ...] = (
     "flat/1",
     "rare/1",
     "newcomer/1",
+    "siblings/1",
+    "contrast/1",
 )
 
 __all__ = ["DEFAULT", "REGISTRY", "Channel", "Detector", "Window"]

@@ -87,7 +87,8 @@ class Window:
     slow level; ``base``: the scale before what this time of day adds; ``learn``: 1 where baselines may learn
     from this window (filled in after the decision); ``hits``, ``trials``: of a ratio of trials, NaN where
     they are not known; ``scratch``: what `Detector.observe` hands to others;
-    ``chosen``: by detector that does not run on all rows, where it does.
+    ``chosen``: by detector that does not run on all rows, where it does; ``beside``: what
+    `operators.detection.peers` gave.
     """
 
     value: Floats
@@ -107,13 +108,15 @@ class Window:
     trials: Floats
     scratch: dict[str, Floats] = field(default_factory=dict)
     chosen: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    beside: Floats | None = None
 
 
 class Detector:
     """A vectorised detector: state fields, channels, and what it does with a window.
 
     ``rates``: `observe` gives event rates (1 = ordinary) rather than statistics whose tail is to be learnt;
-    ``counted``: those follow from counts by a law that knows how short the history is.
+    ``counted``: those follow from counts by a law that knows how short the history is; ``line``: the line of
+    ``Window.beside`` without which it has nothing to say, and takes no share of the budget.
     """
 
     id: str
@@ -122,6 +125,7 @@ class Detector:
     channels: Sequence[Channel] = ()
     rates: bool = False
     counted: bool = False
+    line: int | None = None
 
     def start(self, state: Rows, rows: NDArray[np.int64], sd: Floats) -> None:
         """Begin on ``rows`` (indices into the block), whose residual scale is taken to be ``sd``."""

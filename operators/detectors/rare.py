@@ -93,7 +93,7 @@ class Rare(Detector):
                 span = np.broadcast_to(SPANS, places.shape)[places]
                 out[places] = tail(seen[places] + more, shape[places], share) * slope / span
         rates[0, some], rates[1, some] = np.minimum(above.min(0), 1.0), np.minimum(below.min(0), 1.0)
-        window.scratch["busy"] = (rates[0] < _BUSY).astype("f4")
+        window.scratch["busy"] = np.maximum(window.scratch.get("busy", 0.0), rates[0] < _BUSY)
         excess = np.minimum(off, 9.0 * spread + 1.0) - expected / 2 - expected**2 / reference
         window.scratch["rare"] = np.vstack((some, leaving, excess, expected**2))
         return rates
