@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks.reliability.outcome import Outcome, differences
-from benchmarks.reliability.place import PARTS, Feed, Place
+from benchmarks.reliability.place import PARTS, FaultError, Feed, Place, recreate
 from benchmarks.reliability.recorded import Record
 from pipelines.stack import Stack
 from pipelines.stack.ports import Ports
@@ -121,3 +121,13 @@ def test_a_worker_killed_under_load(
         it.kill()
     send(place, records[cut:])
     equal(place.finish(), wanted)
+
+
+def test_a_topic_made_anew_is_not_taken_for_what_was_read(place: Place, records: Sequence[Record]) -> None:
+    send(place, records[:600])
+    place.finish()
+    recreate(place.stack.kafka, {"telemetry.requests.v1": 2}, {"retention.ms": "-1"})
+    send(place, [record for record in records[:300] if record.topic == "telemetry.requests.v1"])
+    place.start(until_end=True)
+    with pytest.raises(FaultError, match="deleted and made anew"):
+        place.end()

@@ -22,7 +22,7 @@ from operators import message
 from operators import meters as of
 from operators.adapters.drive import drive
 from operators.adapters.faust.journal import Journal, JournalError, check_layout, decode
-from operators.adapters.faust.reading import ACCOUNTS
+from operators.adapters.faust.lane import ACCOUNTS
 from operators.adapters.faust.stage import POLL_MS, Stage
 from operators.adapters.faust.topics import messages_topic, shards_journal
 from operators.adapters.kafka.options import KafkaOptions

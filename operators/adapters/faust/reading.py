@@ -14,80 +14,27 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
-from msgspec import Struct, msgpack
 
-from operators import message
 from operators import meters as of
-from operators.adapters.accounting import lines
 from operators.adapters.faust.assigned import Assigned
-from operators.adapters.faust.journal import Journal, check_layout, decode, layout
+from operators.adapters.faust.journal import Journal
+from operators.adapters.faust.lane import Lane, name_of, records_of
+from operators.adapters.faust.restoring import Restoring, check_goes_on
 from operators.adapters.faust.stage import ASK_S, POLL_MS, Stage
-from operators.adapters.faust.topics import intakes_journal, messages_topic
 from operators.adapters.kafka.options import KafkaOptions
 from operators.adapters.metering import forget_partition
-from operators.adapters.reader import Reader, Step
+from operators.adapters.reader import Reader
 from operators.adapters.source import Batch
 from operators.dead_letters import DeadLetter
-from operators.intake import Intake, SourceRecord
-from operators.message import PartitionState
 from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
-from operators.shard.hashing import name_hash
 
 #: Shards see a delivery when its transaction ends.
 COMMIT_S = 0.5
-SNAPSHOT_S = 30.0
-#: Header under which a delivery's accounts travel, with the message to shard 0.
-ACCOUNTS = "accounts"
 
 log = logging.getLogger(__name__)
-
-
-class Mark(Struct, frozen=True):
-    """How far the messages of a partition go."""
-
-    layout: str
-    position: int
-    next_offset: int
-    state: PartitionState
-
-
-class Lane:
-    """One source partition: its intake, its journal, and what of it is not committed yet."""
-
-    def __init__(self, place: TopicPartition, intake: Intake, journal: Journal, settings: Settings) -> None:
-        self.place = place
-        self.intake = intake
-        self.journal = journal
-        self._layout = layout(settings)
-        self._saved_s = time.monotonic()
-        self._saved_at = -2
-        self.dirty = False
-
-    async def send(self, step: Step, topic: str) -> None:
-        """Send a step's messages; shards see them after `commit`."""
-        for shard, each in step.delivery.messages.items():
-            counts = list(lines(step.delivery.accounts)) if shard == 0 else []
-            headers = [(ACCOUNTS, msgpack.encode(counts))] if counts else []
-            await self.journal.send(topic, shard, message.encode(each), headers)
-            self.dirty = True
-
-    async def commit(self, *, save: bool = False) -> None:
-        """Let the shards see what was sent; with the whole state now and then, or where it is asked for."""
-        intake = self.intake
-        position = intake.position
-        save = save and position != self._saved_at
-        if not save and not self.dirty:
-            return
-        mark = Mark(self._layout, position, intake.next_offset, intake.state)
-        state = None
-        if save or self._saved_at == -2 or time.monotonic() - self._saved_s >= SNAPSHOT_S:
-            state = await asyncio.to_thread(intake.snapshot)
-            self._saved_s, self._saved_at = time.monotonic(), position
-        await self.journal.commit(msgpack.encode(mark), state)
-        self.dirty = False
 
 
 class Reading(Stage):
@@ -119,6 +66,7 @@ class Reading(Stage):
         self._until_end = until_end
         self._deliver = deliver
         self._meters = meters
+        self._restoring = Restoring(options, self.how, settings)
         self._letters: list[DeadLetter] = []
         self._ends_at_start: dict[str, int] = {}
         self._lanes: dict[str, Lane] = {}
@@ -164,12 +112,14 @@ class Reading(Stage):
 
     async def open(self, assigned: set[TopicPartition]) -> None:
         """Restore the partitions' intakes."""
-        fresh = [place for place in assigned if _name(place) not in self._ends_at_start]
+        fresh = [place for place in assigned if name_of(place) not in self._ends_at_start]
         ends = await self.consumer.end_offsets(fresh) if fresh else {}
-        self._ends_at_start |= {_name(place): end for place, end in ends.items()}
-        journals = {place: self._journal(place) for place in assigned}
+        self._ends_at_start |= {name_of(place): end for place, end in ends.items()}
+        journals = {place: self._restoring.journal(place) for place in assigned}
         self._journals = list(journals.values())
-        opened = await asyncio.gather(*(self._open(place, journal) for place, journal in journals.items()))
+        opened = await asyncio.gather(
+            *(self._restoring.open(place, journal, self.consumer) for place, journal in journals.items())
+        )
         self._lanes = {lane.intake.partition: lane for lane in opened}
         for lane in opened:
             self.consumer.seek(lane.place, lane.intake.next_offset)
@@ -193,6 +143,9 @@ class Reading(Stage):
             found = await self.consumer.getmany(*ready, timeout_ms=POLL_MS, max_records=most)
         else:
             await asyncio.sleep(POLL_MS / 1000)
+        for place, records in found.items():
+            if records:  # of a partition made anew meanwhile the consumer begins again by itself
+                check_goes_on(place, self._lanes[name_of(place)].intake.next_offset, records[0].offset)
         self._source.offer([_batch(place, records) for place, records in found.items() if records])
         with suppress(TimeoutError):  # while the group deals anew nobody answers
             async with asyncio.timeout(ASK_S):
@@ -200,7 +153,7 @@ class Reading(Stage):
                     self._source.positions[name] = await self.consumer.position(lane.place)
         for step in await asyncio.to_thread(reader.step, time.monotonic(), 0.0):
             self._letters.extend(step.delivery.dead_letters)
-            await self._lanes[step.partition].send(step, messages_topic(self.options.group))
+            self._lanes[step.partition].hold(step)
         if time.monotonic() - self._committed_s >= COMMIT_S or reader.finished:
             await self._commit()
 
@@ -221,7 +174,7 @@ class Reading(Stage):
         self._lanes, self._journals, self._reader, self._letters = {}, [], None, []
 
     async def _commit(self, *, save: bool = False) -> None:
-        if self._letters:
+        if self._letters:  # before a transaction begins, which would be over were the sink away for long
             letters, self._letters = self._letters, []
             await asyncio.to_thread(self._deliver, letters)
         dirty = [lane for lane in self._lanes.values() if lane.dirty or save]
@@ -229,65 +182,6 @@ class Reading(Stage):
         if dirty:
             await self.commit({lane.place: lane.intake.next_offset for lane in dirty})
         self._committed_s = time.monotonic()
-
-    def _journal(self, place: TopicPartition) -> Journal:
-        name = _name(place)
-        number = name_hash(name) % self._settings.shards
-        return Journal(self.how, intakes_journal(self.options.group), number, name)
-
-    async def _open(self, place: TopicPartition, journal: Journal) -> Lane:
-        name = _name(place)
-        saved = await journal.open()
-        if saved is None:
-            intake = Intake(place.topic, name, self._settings)
-            intake.next_offset = await self._start(place)
-            return Lane(place, intake, journal, self._settings)
-        mark = decode(saved.mark, Mark)
-        check_layout(mark.layout, self._settings, self.options.group)
-        intake = Intake.restore(saved.state, self._settings)
-        log.info("%s goes on from offset %d", name, mark.next_offset, extra={"partition": name})
-        if intake.next_offset < mark.next_offset:
-            await self._again(place, intake, mark.next_offset)
-        # what was read to its end may have grown since
-        intake.resume(mark.position, "idle" if mark.state == "exhausted" else mark.state)
-        return Lane(place, intake, journal, self._settings)
-
-    async def _start(self, place: TopicPartition) -> int:
-        """Where to begin with a partition that the app never read: what the group committed, else as set."""
-        # the group's own consumer answers only after a rebalance, which may be waiting for this
-        consumer = AIOKafkaConsumer(group_id=self.options.group, enable_auto_commit=False, **self.how)
-        await consumer.start()
-        try:
-            consumer.assign([place])
-            committed = await consumer.committed(place)
-        finally:
-            await consumer.stop()
-        if committed is not None:
-            return int(committed)
-        earliest = self.options.start == "earliest"
-        ask = self.consumer.beginning_offsets if earliest else self.consumer.end_offsets
-        return int((await ask([place]))[place])
-
-    async def _again(self, place: TopicPartition, intake: Intake, until: int) -> None:
-        """Take records once more whose messages were sent, so that the intake knows what it knew."""
-        consumer = AIOKafkaConsumer(
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **self.how,
-        )
-        await consumer.start()
-        try:
-            consumer.assign([place])
-            consumer.seek(place, intake.next_offset)
-            while intake.next_offset < until and await consumer.position(place) < until:
-                found = await consumer.getmany(timeout_ms=POLL_MS, max_records=self.options.max_poll_records)
-                for records in found.values():
-                    taken = [record for record in records if record.offset < until]
-                    await asyncio.to_thread(intake.take, _records(place, taken))
-        finally:
-            await consumer.stop()
-        intake.next_offset = max(intake.next_offset, until)
 
     async def _ask(self) -> None:
         if time.monotonic() - self._asked_s < ASK_S:
@@ -301,7 +195,7 @@ class Reading(Stage):
             self._source.ends = {}
             log.warning("kafka %s does not say where partitions end: %r", self.options.servers, problem)
         else:
-            self._source.ends = {_name(place): end for place, end in ends.items()}
+            self._source.ends = {name_of(place): end for place, end in ends.items()}
 
     def _all(self) -> dict[str, str]:
         """Every partition of the topics, whoever reads it: name to topic."""
@@ -312,24 +206,5 @@ class Reading(Stage):
         }
 
 
-def _name(place: TopicPartition) -> str:
-    return f"{place.topic}/{place.partition}"
-
-
 def _batch(place: TopicPartition, records: list[Any]) -> Batch:
-    return Batch(_name(place), _records(place, records), records[-1].offset + 1)
-
-
-def _records(place: TopicPartition, records: list[Any]) -> list[SourceRecord]:
-    name = _name(place)
-    return [
-        SourceRecord(
-            place.topic,
-            name,
-            record.offset,
-            record.value or b"",
-            record.timestamp if record.timestamp >= 0 else None,
-            record.headers,
-        )
-        for record in records
-    ]
+    return Batch(name_of(place), records_of(place, records), records[-1].offset + 1)
