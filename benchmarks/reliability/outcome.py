@@ -141,23 +141,25 @@ def differences(found: Outcome, wanted: Outcome) -> list[str]:
             said.append(f"{name}: {len(lost)} lost, {len(more)} too many, such as {sorted(lost | more)[0]}")
     for table in TABLES:
         if not found.final[table].equals(wanted.final[table]):
-            rows = f"{found.final[table].num_rows} rows for {wanted.final[table].num_rows}"
-            said.append(f"{table} FINAL differs: {rows}")
+            rows, wanted_rows = found.final[table].to_pylist(), wanted.final[table].to_pylist()
+            pairs = ((a, b) for a, b in zip(rows, wanted_rows, strict=False) if a != b)
+            cells = [f"{k} {v} for {b[k]}" for a, b in pairs for k, v in a.items() if v != b[k]]
+            said.append(f"{table} FINAL: {len(rows)} rows for {len(wanted_rows)}; {', '.join(cells[:3])}")
     for table, rows in wanted.raw.items():
         if found.raw[table] != rows:
             said.append(f"{table} raw: {found.raw[table]} for {rows}")
     return said
 
 
-def read(servers: str, topic: str) -> list[tuple[list[tuple[str, bytes]], bytes]]:
-    """Headers and values of everything committed in a topic of one partition."""
+def read(servers: str, topic: str, partition: int = 0) -> list[tuple[list[tuple[str, bytes]], bytes]]:
+    """Headers and values of everything committed in a partition of a topic."""
     words: dict[str, Any] = {"bootstrap.servers": servers, "group.id": "reads-alone"}
     words |= {"enable.auto.commit": False, "isolation.level": "read_committed"}
     words |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
     consumer = Consumer(words)
     found = []
     try:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
         while True:
             record = consumer.poll(1.0)
             if record is None:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.reliability.commanded import Command
-from benchmarks.reliability.outcome import Outcome, lag, of_kafka
+from benchmarks.reliability.outcome import Outcome, lag, of_kafka, read
 from benchmarks.reliability.recorded import Record
 from operators.clickhouse import Store, StoreError
 from pipelines.stack import Stack
@@ -140,6 +140,15 @@ class Place:
         while (behind := lag(self.stack.kafka, self.name, self.partitions)) and time.monotonic() < until:
             time.sleep(0.5)
         return behind
+
+    def fed(self) -> list[Record]:
+        """What lies in the input's topics: who feeds may send a record twice when the broker is killed."""
+        return [
+            Record(topic, partition, value, 0)
+            for topic, count in self.partitions.items()
+            for partition in range(count)
+            for _, value in read(self.stack.kafka, topic, partition)
+        ]
 
     def reached(self) -> int:
         """Start of the newest bucket in the store, Unix ms; 0 while there is none, or nobody to ask."""
