@@ -28,7 +28,7 @@ _MARKS = "replayed.jsonl"
 _POLL_S = 0.5
 
 
-class Held(NamedTuple):
+class Kept(NamedTuple):
     """One dead letter where it lies: ``place`` is ``partition/offset``, or ``file:line`` in a folder."""
 
     place: str
@@ -42,7 +42,7 @@ class Held(NamedTuple):
         return self.letter.value is not None and not self.replayed
 
 
-def read(config: Config, address: str, topic: str) -> list[Held]:
+def read(config: Config, address: str, topic: str) -> list[Kept]:
     """Every dead letter of a topic, oldest first within its partition or file.
 
     Raises:
@@ -56,7 +56,7 @@ def read(config: Config, address: str, topic: str) -> list[Held]:
     return _of_folder(Path(address) / dlq_topic(topic))
 
 
-def chosen(held: Sequence[Held], reason: str | None, since_ms: int | None) -> list[Held]:
+def chosen(held: Sequence[Kept], reason: str | None, since_ms: int | None) -> list[Kept]:
     """Those of a reason, and since a time; raises `UsageError` where times are not known."""
     if since_ms is not None and any(each.time_ms is None for each in held):
         raise UsageError("--since: dead letters in a folder have no time")
@@ -67,7 +67,7 @@ def chosen(held: Sequence[Held], reason: str | None, since_ms: int | None) -> li
     ]
 
 
-def summary(held: Sequence[Held]) -> dict[str, dict[str, int]]:
+def summary(held: Sequence[Kept]) -> dict[str, dict[str, int]]:
     """By reason: how many there are, of how many the bytes were kept, and how many were sent again."""
     counts = Counter(each.letter.reason for each in held)
     kept = Counter(each.letter.reason for each in held if each.letter.value is not None)
@@ -78,7 +78,7 @@ def summary(held: Sequence[Held]) -> dict[str, dict[str, int]]:
     }
 
 
-def replay(config: Config, address: str, target: str, topic: str, held: Sequence[Held]) -> int:
+def replay(config: Config, address: str, target: str, topic: str, held: Sequence[Kept]) -> int:
     """Send what is sendable to its topic again, then mark it; gives how many.
 
     Raises:
@@ -123,7 +123,7 @@ def _append(path: Path, lines: Sequence[bytes]) -> None:
         file.write(b"".join(b" ".join(line.splitlines()) + b"\n" for line in lines))
 
 
-def _of_kafka(options: KafkaOptions, library: str, topic: str) -> list[Held]:
+def _of_kafka(options: KafkaOptions, library: str, topic: str) -> list[Kept]:
     client = connect(library, options)
     try:
         places = client.partitions([topic])
@@ -146,14 +146,14 @@ def _of_kafka(options: KafkaOptions, library: str, topic: str) -> list[Held]:
             letter = letter_of_record(headers, record.value)
         except ValueError as problem:
             raise SourceError(f"{topic} {place}: {problem}") from None
-        held.append(Held(place, record.broker_time_ms, letter, place in marked))
+        held.append(Kept(place, record.broker_time_ms, letter, place in marked))
     return sorted(held, key=lambda each: [int(part) for part in each.place.split("/")])
 
 
-def _of_folder(folder: Path) -> list[Held]:
+def _of_folder(folder: Path) -> list[Kept]:
     marks = folder / _MARKS
     marked = set(map(msgspec.json.decode, marks.read_bytes().splitlines())) if marks.exists() else set()
-    return [Held(place, None, letter, place in marked) for place, letter in _lines(folder)]
+    return [Kept(place, None, letter, place in marked) for place, letter in _lines(folder)]
 
 
 def _lines(folder: Path) -> Iterator[tuple[str, DeadLetter]]:

@@ -112,7 +112,7 @@ def _admin(options: KafkaOptions) -> Iterator[Any]:
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
-    from operators.adapters.kafka.heard import heard
+    from operators.adapters.kafka.heard import heard, reason
     from operators.adapters.kafka.kafka_python import settings
 
     try:
@@ -123,5 +123,4 @@ def _admin(options: KafkaOptions) -> Iterator[Any]:
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
-        reason = f"{type(error).__name__} {error}".strip()
-        raise SinkError(f"kafka://{options.servers}: {reason}{said.why}") from error
+        raise SinkError(f"kafka://{options.servers}: {reason(error)}{said.why}") from error

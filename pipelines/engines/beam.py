@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.beam.meters import BeamMeters, Both
-from operators.adapters.beam.process import Process, Reading, forget, process
+from operators.adapters.beam.process import Inlet, Process, forget, process
 from operators.adapters.beam.shards import ShardDoFn
 from operators.adapters.beam.sinks import DEAD_LETTERS, TakeApart, WriteDeadLetters, WriteEmissions
 from operators.adapters.beam.source import TelemetrySource
@@ -109,7 +109,7 @@ def run(job: Job) -> Report:
 def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bool, readers: int = 1) -> None:
     """Put driftline's transforms into a pipeline."""
     source = TelemetrySource(job_id, readers=readers)
-    reading = Reading(partial(_open_source, config, until_end), config.settings, until_end)
+    inlet = Inlet(partial(_open_source, config, until_end), config.settings, until_end)
     open_outputs = partial(_open_outputs, config)
     read = ReadFromUnboundedSource(
         source,
@@ -121,7 +121,7 @@ def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bo
         pipeline
         | "Read" >> read
         | "TakeApart"
-        >> beam.ParDo(TakeApart(reading, job_id))
+        >> beam.ParDo(TakeApart(inlet, job_id))
         .with_output_types(tuple[int, bytes])
         .with_outputs(DEAD_LETTERS, main="messages")
     )

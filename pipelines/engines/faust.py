@@ -183,6 +183,7 @@ def make_app(config: Config) -> App:
         autodiscover=False,
         logging_config=logs.dict_config() if config.log_format == "json" else None,
     )
+    logs.spare("aiokafka")
     app.service(worker)  # type: ignore[arg-type]  # takes instances, too
 
     @app.page("/driftline/")

@@ -1,12 +1,14 @@
 """The log of a command: lines for people, or one JSON object a line.
 
 A record's ``extra`` are its fields. Machines are told all that a run goes through; people, who get a report
-at its end, what they should look at. Of the libraries only warnings are shown. Nothing of a sample's content
-is ever logged.
+at its end, what they should look at. Of the libraries only warnings are shown, and what they repeat twice a
+minute at most. Nothing of a sample's content is ever logged.
 """
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -19,6 +21,10 @@ _TOLD: dict[Format, tuple[str, ...]] = {
     "text": ("pipelines.observe",),
     "json": ("pipelines", "operators"),
 }
+#: Whose every line is shown.
+_OWN = frozenset({"driftline", "pipelines", "operators", "gpu_scorers", "schemas"})
+#: How long a library is silent that would only say the same.
+SPARED_S = 30.0
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -40,9 +46,43 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line, enc_hook=str, order="sorted").decode()
 
 
+class Sparing(logging.Filter):
+    """Lets one line of each place in a library pass every half minute, with how many were like it since.
+
+    A client whose broker is away says so at every try, thousands of times an hour.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._silent: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line passes."""
+        if record.name.partition(".")[0] in _OWN:
+            return True
+        place, now = (record.pathname, record.lineno), self._clock()
+        until, spared = self._silent.get(place, (now, 0))
+        if now < until:
+            self._silent[place] = (until, spared + 1)
+            return False
+        self._silent[place] = (now + SPARED_S, 0)
+        if spared:
+            record.msg, record.args = f"{record.getMessage()} (and {spared} more like it before)", ()
+        return True
+
+
+def spare(library: str) -> None:
+    """The same where others set up logging: for the loggers that a library has made by now."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == library:
+            logging.getLogger(name).addFilter(Sparing())
+
+
 def set_up(kind: Format, stream: TextIO | None = None) -> None:
     """Log to the error stream, in that format."""
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(Sparing())
     if kind == "json":
         handler.setFormatter(JsonFormatter())
         logging.captureWarnings(True)
@@ -59,7 +99,10 @@ def dict_config() -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": JsonFormatter}},
-        "handlers": {"error stream": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "filters": {"sparing": {"()": Sparing}},
+        "handlers": {
+            "error stream": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["sparing"]}
+        },
         "root": {"level": "WARNING", "handlers": ["error stream"]},
         "loggers": {name: {"level": "INFO"} for name in _TOLD["json"]},
     }

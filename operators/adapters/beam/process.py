@@ -18,7 +18,7 @@ from operators.settings import Settings
 from operators.shard import Shard
 
 
-class Reading(NamedTuple):
+class Inlet(NamedTuple):
     """How this job reads: ``opener`` gives the source of share ``(index, of)`` of the partitions."""
 
     opener: Callable[[tuple[int, int]], Source]
@@ -54,7 +54,7 @@ class Process:
     no_data_s: float = 0.0
     failure: BaseException | None = None
     outputs: Any = None
-    reading: Reading | None = None
+    inlet: Inlet | None = None
     shards: dict[int, Live] = field(default_factory=dict)
     begun: dict[int, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +70,7 @@ def process(job_id: str) -> Process:
         return _processes.setdefault(job_id, Process())
 
 
-def reading(job_id: str) -> Reading:
+def inlet(job_id: str) -> Inlet:
     """How the job reads.
 
     A source resumed from a savepoint carries the id of the job that wrote it: then the job whose stages were
@@ -80,8 +80,8 @@ def reading(job_id: str) -> Reading:
         known = [_processes[job_id]] if job_id in _processes else []
         known += reversed(_processes.values())
         for here in known:
-            if here.reading is not None:
-                return here.reading
+            if here.inlet is not None:
+                return here.inlet
     raise RuntimeError("no stage of this job was set up in this process: its source cannot be opened")
 
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from operators.adapters.beam.codec import decode_handout, decode_parcel, packets
-from operators.adapters.beam.process import Reading, process
+from operators.adapters.beam.process import Inlet, process
 from operators.adapters.beam.totals import Totals
 from operators.adapters.metering import tell_emission
 from operators.dead_letters import DeadLetter
@@ -40,13 +40,13 @@ class TakeApart(beam.DoFn):
     savepoint outlives configs and versions, so nothing of that is in there.
     """
 
-    def __init__(self, reading: Reading, job_id: str) -> None:
-        self._reading = reading
+    def __init__(self, inlet: Inlet, job_id: str) -> None:
+        self._inlet = inlet
         self._job_id = job_id
 
     def setup(self) -> None:
         """Say how this job reads."""
-        process(self._job_id).reading = self._reading
+        process(self._job_id).inlet = self._inlet
 
     def process(self, element: bytes) -> Iterator[Any]:
         """One poll's parcel."""

@@ -20,7 +20,7 @@ from apache_beam.io.unbounded_source import CheckpointMark, UnboundedReader, Unb
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from operators.adapters.beam.codec import encode_parcel, parcel
-from operators.adapters.beam.process import Reading, process, reading
+from operators.adapters.beam.process import Inlet, inlet, process
 from operators.adapters.reader import Reader
 from operators.meters import Meters
 from operators.state import StateError
@@ -56,7 +56,7 @@ class Mark(CheckpointMark):
         if reader is not None:
             reader.commit(done)
         elif acknowledgements is None and done:  # read to its end and closed
-            source = reading(self.job_id).opener(self.part)
+            source = inlet(self.job_id).opener(self.part)
             try:
                 source.partitions()
                 source.commit(done)
@@ -113,7 +113,7 @@ class TelemetrySource(UnboundedSource):
             before = _open.pop((self._job_id, self._part[0]), None)
         reader = before.hand_over(mark.stamp if mark else None) if before else None
         if reader is None:
-            how = reading(self._job_id)
+            how = inlet(self._job_id)
             reader = _read_on(how, how.opener(self._part), mark, process(self._job_id).meters)
         return TelemetryReader(reader, self._job_id, self._part, mark)
 
@@ -126,7 +126,7 @@ class TelemetrySource(UnboundedSource):
         return coders.BytesCoder()
 
 
-def _read_on(how: Reading, source: Any, mark: Mark | None, meters: Meters) -> Reader:
+def _read_on(how: Inlet, source: Any, mark: Mark | None, meters: Meters) -> Reader:
     try:
         if mark is None:
             return Reader(source, how.settings, until_end=how.until_end, meters=meters)

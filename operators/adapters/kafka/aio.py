@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import threading
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -15,9 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
-from operators.adapters.kafka.heard import heard
+from operators.adapters.kafka.heard import heard, reason
 from operators.adapters.kafka.held import Held
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
+from operators.adapters.kafka.records import source_records
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
 from operators.store_errors import SinkError
@@ -53,6 +54,24 @@ class _Loop:
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """The result of some work; `TimeoutError` where it takes longer."""
         return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), self._loop).result()
+
+    def connect(
+        self,
+        opened: Callable[[dict[str, Any]], Coroutine[Any, Any, T]],
+        options: KafkaOptions,
+        error: type[Exception],
+    ) -> T:
+        """What is opened with the options in aiokafka's words; or ``error``, and an end of this loop."""
+        try:
+            with heard("aiokafka") as said:
+                return self.run(opened(settings(options)))
+        except (KafkaError, OSError) as problem:
+            self.close()
+            where = f"kafka://{options.servers}"
+            raise error(f"{where} cannot be reached: {reason(problem)}{said.why}") from None
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self.run(_cancel_others())
@@ -93,22 +112,8 @@ class Client:
         self._options = options
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
-        try:
-            how = settings(options)
-        except OSError as problem:
-            raise SourceError(f"kafka {options.servers}: {_reason(problem)}") from None
         self._loop = _Loop()
-        try:
-            with heard("aiokafka") as said:
-                self._consumer, self._admin = self._loop.run(self._open(how))
-        except (KafkaError, OSError) as problem:
-            self._loop.close()
-            raise SourceError(
-                f"kafka {options.servers} cannot be reached: {_reason(problem)}{said.why}"
-            ) from None
-        except BaseException:
-            self._loop.close()
-            raise
+        self._consumer, self._admin = self._loop.connect(self._open, options, SourceError)
 
     async def _open(self, how: dict[str, Any]) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         consumer = await _started(
@@ -175,7 +180,8 @@ class Client:
         except KafkaError as problem:
             raise self._refused("fetch", problem) from None
         for handle, records in fetched.items():
-            self._held.put((handle.topic, handle.partition), _records(records))
+            place = (handle.topic, handle.partition)
+            self._held.put(place, source_records(*place, records))
         return self._held.take(waiting)
 
     async def _poll(self, ready: list[Handle], timeout_s: float) -> tuple[Any, dict[TopicPartition, int]]:
@@ -222,7 +228,7 @@ class Client:
             raise self._refused(what, problem) from None
 
     def _refused(self, what: str, problem: Exception) -> SourceError:
-        return SourceError(f"kafka {self._options.servers} refuses to {what}: {_reason(problem)}")
+        return SourceError(f"kafka://{self._options.servers} refuses to {what}: {reason(problem)}")
 
 
 async def _position(consumer: AIOKafkaConsumer, handle: Handle) -> int | None:
@@ -232,52 +238,27 @@ async def _position(consumer: AIOKafkaConsumer, handle: Handle) -> int | None:
         return None
 
 
-def _records(records: Sequence[Any]) -> list[SourceRecord]:
-    topic = records[0].topic
-    name = f"{topic}/{records[0].partition}"
-    return [
-        SourceRecord(
-            topic,
-            name,
-            record.offset,
-            record.value or b"",
-            record.timestamp if record.timestamp >= 0 else None,
-            record.headers,
-        )
-        for record in records
-    ]
-
-
 class Producer:
     """One `AIOKafkaProducer`."""
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self._loop = _Loop()
-        try:
-            patience_s = min(options.bootstrap_timeout_s, options.timeout_s)
-            with heard("aiokafka") as said:
-                how = settings(options)
-                self._producer = self._loop.run(_started(lambda: self._make(how), patience_s))
-        except (KafkaError, OSError) as problem:
-            self._loop.close()
-            raise SinkError(
-                f"kafka://{options.servers} cannot be reached: {_reason(problem)}{said.why}"
-            ) from None
-        except BaseException:
-            self._loop.close()
-            raise
+        self._producer = self._loop.connect(self._open, options, SinkError)
 
-    def _make(self, how: dict[str, Any]) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            acks="all",
-            enable_idempotence=True,
-            compression_type="gzip",
-            linger_ms=5,
-            max_batch_size=2**18,
-            max_request_size=MAX_RECORD_BYTES,
-            request_timeout_ms=int(self._options.timeout_s * 1000),
-            **how,
+    async def _open(self, how: dict[str, Any]) -> AIOKafkaProducer:
+        return await _started(
+            lambda: AIOKafkaProducer(
+                acks="all",
+                enable_idempotence=True,
+                compression_type="gzip",
+                linger_ms=5,
+                max_batch_size=2**18,
+                max_request_size=MAX_RECORD_BYTES,
+                request_timeout_ms=int(self._options.timeout_s * 1000),
+                **how,
+            ),
+            min(self._options.bootstrap_timeout_s, self._options.timeout_s),
         )
 
     def deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
@@ -301,17 +282,17 @@ class Producer:
                 sent[index] = await asyncio.wait_for(one, max(0.0, until - time.monotonic()))
             except (KafkaTimeoutError, KafkaConnectionError, TimeoutError) as problem:
                 # nobody answers: each of the others would wait as long
-                failed |= dict.fromkeys(range(index, len(records)), _reason(problem))
+                failed |= dict.fromkeys(range(index, len(records)), reason(problem))
                 break
             except KafkaError as problem:
-                failed[index] = _reason(problem)
+                failed[index] = reason(problem)
         if sent:
             await asyncio.wait(sent.values(), timeout=max(0.0, until - time.monotonic()))
         for index, answer in sent.items():
             if not answer.done():
                 failed[index] = "no answer in time"
             elif (cause := answer.exception()) is not None:
-                failed[index] = _reason(cause)
+                failed[index] = reason(cause)
         return failed
 
     def close(self) -> None:
@@ -322,7 +303,3 @@ class Producer:
             pass  # what was not sent is known to whoever sent it
         finally:
             self._loop.close()
-
-
-def _reason(problem: BaseException) -> str:
-    return f"{type(problem).__name__} {problem}".strip()

@@ -88,11 +88,13 @@ class Client:
                     "fetch.queue.backoff.ms": 50,
                     "fetch.wait.max.ms": 100,  # so long a partition that is resumed may wait
                     "queued.max.messages.kbytes": 16_384,
+                    # by hand there is no session: so long a commit waits for a broker that is away
+                    "session.timeout.ms": max(1, int(options.timeout_s * 1000)),
                     "error_cb": self._complaints,
                 }
             )
         except KafkaException as problem:
-            raise SourceError(f"kafka {options.servers}: {self._complaints.with_last(problem)}") from None
+            raise SourceError(f"kafka://{options.servers}: {self._complaints.with_last(problem)}") from None
         self._admin = AdminClient(settings(options) | {"error_cb": self._complaints})
         try:
             self._consumer.list_topics(timeout=options.bootstrap_timeout_s)
@@ -100,7 +102,7 @@ class Client:
             self._consumer.poll(0)  # so that it is told why
             self._consumer.close()
             reason = self._complaints.with_last(problem)
-            raise SourceError(f"kafka {options.servers} cannot be reached: {reason}") from None
+            raise SourceError(f"kafka://{options.servers} cannot be reached: {reason}") from None
 
     def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         """The partitions of those topics that exist."""
@@ -248,7 +250,7 @@ class Client:
 
     def _refused(self, what: str, problem: object) -> SourceError:
         reason = self._complaints.with_last(problem)
-        return SourceError(f"kafka {self._options.servers} refuses to {what}: {reason}")
+        return SourceError(f"kafka://{self._options.servers} refuses to {what}: {reason}")
 
 
 #: Errors of a connection that has not heard yet of a new topic, partition or leader.

@@ -1,4 +1,4 @@
-"""Why a broker refuses, where a library tells it in its log alone."""
+"""Why a broker refuses: what a library raises, and what it tells in its log alone."""
 
 import logging
 import re
@@ -6,6 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _WHY = re.compile("authenticat|certificate|mechanism", re.IGNORECASE)
+
+
+def reason(problem: BaseException) -> str:
+    """What was raised, as ``Kind words``; some libraries' words begin with the kind themselves."""
+    kind, words = type(problem).__name__, str(problem)
+    return words if words.startswith(kind) else f"{kind} {words}".strip()
 
 
 class Heard(logging.Handler):

@@ -9,9 +9,10 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
-from operators.adapters.kafka.heard import heard
+from operators.adapters.kafka.heard import heard, reason
 from operators.adapters.kafka.held import Held
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
+from operators.adapters.kafka.records import source_records
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
 from operators.store_errors import SinkError
@@ -61,7 +62,7 @@ class Client:
                 )
         except (KafkaError, OSError) as problem:
             raise SourceError(
-                f"kafka {options.servers} cannot be reached: {_reason(problem)}{said.why}"
+                f"kafka://{options.servers} cannot be reached: {reason(problem)}{said.why}"
             ) from None
 
     def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
@@ -109,20 +110,8 @@ class Client:
         except KafkaError as problem:
             raise self._refused("fetch", problem) from None
         for handle, records in found.items():
-            topic, number = handle.topic, handle.partition
-            name = f"{topic}/{number}"
-            fetched = [
-                SourceRecord(
-                    topic,
-                    name,
-                    record.offset,
-                    record.value or b"",
-                    record.timestamp if record.timestamp >= 0 else None,
-                    tuple(record.headers),
-                )
-                for record in records
-            ]
-            self._held.put((topic, number), fetched)
+            place = (handle.topic, handle.partition)
+            self._held.put(place, source_records(*place, records))
         return self._held.take(set(paused))
 
     def position(self, partition: TopicPartition) -> int:
@@ -161,7 +150,7 @@ class Client:
         self._consumer.close(autocommit=False)
 
     def _refused(self, what: str, problem: KafkaError) -> SourceError:
-        return SourceError(f"kafka {self._options.servers} refuses to {what}: {_reason(problem)}")
+        return SourceError(f"kafka://{self._options.servers} refuses to {what}: {reason(problem)}")
 
 
 class Producer:
@@ -184,7 +173,7 @@ class Producer:
                 )
         except (KafkaError, OSError) as problem:
             raise SinkError(
-                f"kafka://{options.servers} cannot be reached: {_reason(problem)}{said.why}"
+                f"kafka://{options.servers} cannot be reached: {reason(problem)}{said.why}"
             ) from None
 
     def deliver(self, records: Sequence[OutRecord]) -> dict[int, str]:
@@ -202,21 +191,17 @@ class Producer:
                 )
             except KafkaTimeoutError as problem:
                 # nobody answers: each of the others would wait as long
-                failed |= dict.fromkeys(range(index, len(records)), _reason(problem))
+                failed |= dict.fromkeys(range(index, len(records)), reason(problem))
                 break
             except KafkaError as problem:
-                failed[index] = _reason(problem)
+                failed[index] = reason(problem)
         with suppress(KafkaError):  # the futures tell which, and why
             self._producer.flush(timeout=self._timeout_s)
         for index, future in futures.items():
             if not future.succeeded():
-                failed[index] = _reason(future.exception) if future.failed() else "no answer in time"
+                failed[index] = reason(future.exception) if future.failed() else "no answer in time"
         return failed
 
     def close(self) -> None:
         """Leave the broker."""
         self._producer.close(timeout=5)
-
-
-def _reason(problem: BaseException) -> str:
-    return f"{type(problem).__name__} {problem}".strip()

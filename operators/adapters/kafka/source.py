@@ -12,6 +12,8 @@ from operators.adapters.source import Batch, Partition, SourceError
 #: How often end offsets (and so whether the broker answers) are asked for, and new partitions looked for.
 ASK_EVERY_S = 2.0
 DISCOVER_EVERY_S = 30.0
+#: How often it is said that the broker does not answer.
+TELL_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class KafkaSource:
         self._ends_at_start: dict[str, int] = {}
         self._ends: dict[str, int] = {}
         self._connected = True  # the client would not be there else
-        self._asked_s = self._discovered_s = float("-inf")
+        self._asked_s = self._discovered_s = self._told_s = float("-inf")
 
     def partitions(self) -> Sequence[Partition]:
         """Every partition of the topics, asked of the broker at most every half minute.
@@ -60,7 +62,7 @@ class KafkaSource:
             except SourceError as problem:
                 if first:
                     raise
-                log.warning("%s", problem)
+                self._away(problem)
             else:
                 self._take_in(there)
         here = [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
@@ -109,7 +111,7 @@ class KafkaSource:
         try:
             self._client.commit(mine)
         except SourceError as problem:
-            log.warning("%s", problem)
+            self._away(problem)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -141,10 +143,20 @@ class KafkaSource:
         self._asked_s = now
         try:
             ends = self._client.ends(list(self._assigned.values()))
-            self._ends = {f"{topic}/{number}": end for (topic, number), end in ends.items()}
-            self._connected = True
         except SourceError as problem:
             self._ends, self._connected = {}, False
+            self._away(problem)
+        else:
+            self._ends = {f"{topic}/{number}": end for (topic, number), end in ends.items()}
+            if not self._connected:
+                self._connected, self._told_s = True, float("-inf")
+                log.warning("kafka answers again")
+
+    def _away(self, problem: SourceError) -> None:
+        """Say what fails while the broker is away, at once and then every so often."""
+        now = self._clock()
+        if now - self._told_s >= TELL_EVERY_S:
+            self._told_s = now
             log.warning("%s", problem)
 
 

@@ -79,3 +79,20 @@ def test_what_a_run_fails_with_is_json_too(tmp_path: Path) -> None:
     last = json.loads(answer.err.splitlines()[-1])
     assert (last["level"], last["logger"]) == ("error", "driftline")
     assert "db" in last["message"]
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then() -> None:
+    now = 0.0
+    sparing = logs.Sparing(clock=lambda: now)
+
+    def passes(name: str, line: int) -> str | None:
+        record = logging.LogRecord(name, logging.ERROR, "client.py", line, "no broker %d", (line,), None)
+        return record.getMessage() if sparing.filter(record) else None
+
+    assert passes("aiokafka.client", 1) == "no broker 1"
+    assert [passes("aiokafka.client", 1) for _ in range(3)] == [None] * 3
+    assert passes("aiokafka.client", 2) == "no broker 2"  # another thing
+    assert passes("operators.adapters", 3) == passes("operators.adapters", 3) == "no broker 3"  # our own
+    now = logs.SPARED_S
+    assert passes("aiokafka.client", 1) == "no broker 1 (and 3 more like it before)"
+    assert passes("aiokafka.client", 2) == "no broker 2"

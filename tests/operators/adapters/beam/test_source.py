@@ -8,7 +8,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP
 
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.beam.codec import decode_parcel
-from operators.adapters.beam.process import Reading, forget, process, reading
+from operators.adapters.beam.process import Inlet, forget, inlet, process
 from operators.adapters.beam.source import Mark, MarkCoder, TelemetryReader, TelemetrySource
 from operators.message import CHAIN_STEPS
 from operators.settings import Settings
@@ -31,7 +31,7 @@ def open_reader(
     mark: Mark | None = None, source: MemorySource | None = None
 ) -> tuple[TelemetryReader, MemorySource]:
     source = source or MemorySource(VALUES, most=10)
-    process("job").reading = Reading(lambda part: source, SETTINGS, until_end=True)
+    process("job").inlet = Inlet(lambda part: source, SETTINGS, until_end=True)
     return TelemetrySource("job").create_reader(None, mark), source
 
 
@@ -92,7 +92,7 @@ def test_a_stop_ends_the_reader() -> None:
 
 def test_splits_share_the_partitions_out() -> None:
     parts = []
-    process("job").reading = Reading(
+    process("job").inlet = Inlet(
         lambda part: parts.append(part) or MemorySource(VALUES),  # type: ignore[func-returns-value]
         SETTINGS,
         until_end=True,
@@ -151,7 +151,7 @@ def test_what_was_read_to_its_end_is_committed_after_it_was_closed() -> None:
     mark = reader.get_checkpoint_mark()
     reader.close()
     after = MemorySource(VALUES)
-    process("job").reading = Reading(lambda part: after, SETTINGS, until_end=True)
+    process("job").inlet = Inlet(lambda part: after, SETTINGS, until_end=True)
     mark.finalize_checkpoint()
     assert after.committed == {PARTITION: 100}
 
@@ -162,7 +162,7 @@ def test_a_source_out_of_a_savepoint_is_read_as_the_job_now_says() -> None:
     source = pickle.loads(pickle.dumps(TelemetrySource("job")))
     mark = MarkCoder().decode(MarkCoder().encode(reader.get_checkpoint_mark()))
     forget("job")
-    process("later").reading = Reading(lambda part: MemorySource(VALUES, most=10), SETTINGS, until_end=True)
+    process("later").inlet = Inlet(lambda part: MemorySource(VALUES, most=10), SETTINGS, until_end=True)
     try:
         later = source.create_reader(None, mark)
         assert later.advance()
@@ -170,7 +170,7 @@ def test_a_source_out_of_a_savepoint_is_read_as_the_job_now_says() -> None:
     finally:
         forget("later")
     with pytest.raises(RuntimeError, match="cannot be opened"):
-        reading("job")
+        inlet("job")
 
 
 def test_a_mark_of_another_layout_is_refused() -> None:
