@@ -173,17 +173,18 @@ def test_a_broker_that_goes_away_ends_nothing_and_is_told_of_now_and_then(
 ) -> None:
     away = Broker()
     away.send([b"a"])
-    now_s = 0.0
+    now = [0.0]
     how = KafkaOptions(servers=away.servers, timeout_s=0.5)
-    source = KafkaSource(how, [TOPIC], client="confluent-kafka", clock=lambda: now_s)
+    source = KafkaSource(how, [TOPIC], client="confluent-kafka", clock=lambda: now[0])
     try:
         known = source.partitions()
         assert read(source, 1) == {f"{TOPIC}/0": [b"a"]}
         assert source.connected
         del away
-        now_s = 60.0
+        now[0] = 60.0
         assert source.partitions() == known
-        for now_s in (60.0, 62.0, 64.0, 92.0):
+        for later in (60.0, 62.0, 64.0, 92.0):
+            now[0] = later
             assert not source.connected
             source.commit({f"{TOPIC}/0": 1})
     finally:
