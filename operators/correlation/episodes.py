@@ -63,9 +63,14 @@ class Topology:
             places: (service, field, value) that telemetry spoke of.
         """
         direct: dict[str, dict[str, str]] = {}
+        scattered = set()
         for source, target in edges:
             name, _, value = target.partition(":")
+            if source.startswith("producer:") and direct.get(source, {}).get(name, value) != value:
+                scattered.add(source)  # a collector for several nodes runs on none of them
             direct.setdefault(source, {})[name] = value
+        for source in scattered:
+            del direct[source]
         full = {}
         for source, targets in direct.items():
             found = dict(targets)
@@ -81,7 +86,7 @@ class Topology:
     def expand(self, identity: Mapping[str, str]) -> dict[str, str]:
         """The identity with what its gpu and replica imply filled in; what it carries itself stands."""
         result = dict(identity)
-        for name in ("gpu", "replica", "node"):
+        for name in ("gpu", "replica", "producer", "node"):
             if name in result:
                 for further, entity in self.parents.get(f"{name}:{result[name]}", {}).items():
                     result.setdefault(further, entity)

@@ -55,7 +55,7 @@ CHANGE_VOTES: dict[str, dict[str, float]] = {
     "deployment": {"model": 3, "operations": 1},
     "model_swap": {"model": 5},
     "prompt": {"operations": 12},
-    "config": {"operations": 6},
+    "config": {"operations": 10},
     "route": {"operations": 6},
     "feature_flag": {"operations": 4},
     "infra": {"operations": 2, "hardware": 1},
@@ -139,7 +139,8 @@ def classify(
         votes = {"none": votes.get("none", 0.0) + 1.0} | {"model": 0.2 * votes.get("model", 0.0)}
     elif symptom == "invalid_inference":
         votes.pop("none", None)
-        if "replica" in (root or {}) and not guilty and not _total(strength, SOFTWARE):
+        software = any(m.signal.startswith(SOFTWARE) and m.severity != "info" for m in found)
+        if "replica" in (root or {}) and not guilty and not software:
             # siblings run the same build and settings: what differs is the machine
             votes["hardware"] = votes.get("hardware", 0.0) + votes.pop("model", 0.0)
     total = sum(votes.values()) or 1.0

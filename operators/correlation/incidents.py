@@ -4,14 +4,14 @@ An incident is told as it stood at a moment of event time, from the members dete
 raised" and "as it is now" come from the same code.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
 from operators.correlation.evidence import Verdict, classify
-from operators.correlation.grouping import Group
-from operators.correlation.localise import affected, localise, shared, skewed
+from operators.correlation.grouping import APART, Group
+from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
 from operators.correlation.suspects import Change, ScoredChange, rank
 from operators.lifecycle.meaning import meaning
@@ -28,6 +28,8 @@ LONG_BEFORE = 3_600_000
 #: Moved answers below this score (-log10) page not even after a change.
 SUSPICIOUS = 6.5
 ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
+#: Fields of a change that say what is new, beside where.
+VERSIONS = ("service_version", "prompt_version")
 #: Faint signs that together open an incident, and the score (-log10) of one that opens it alone.
 FEW, STRONG = 4, 10.0
 
@@ -81,6 +83,9 @@ def _version(
     root = localise(known, context.topology)
     identity = shared(known)
     suspects = rank(_by(context.changes, moment), _onset(members), identity | root)
+    blamed = _target(suspects, context.changes)
+    root |= {name: value for name, value in blamed.items() if name in (*APART, *VERSIONS)}
+    identity |= {name: value for name, value in blamed.items() if name in APART}
     verdict = _verdict(members, suspects, root)
     rising, falling = _ways(members)
     raised = paged if paged is not None and paged <= moment else None
@@ -91,7 +96,7 @@ def _version(
             root,
             frozenset(m.signal for m in members),
             suspects,
-            skewed(known, context.topology),
+            bool(overloaded(known, context.topology)),
             rising,
             falling,
         )
@@ -208,6 +213,13 @@ def _severity(
     if verdict.symptom == "input_shift":
         worst = 0
     return SEVERITIES[worst]
+
+
+def _target(suspects: Sequence[ScoredChange], changes: Sequence[Change]) -> Mapping[str, str]:
+    """What the change that is to blame was made to: it says where, however wide its effects are seen."""
+    if not suspects or suspects[0].score < CONVINCING:
+        return {}
+    return next(change.target for change in changes if change.change_id == suspects[0].change_id)
 
 
 def _blamed(suspects: Sequence[ScoredChange]) -> bool:

@@ -34,6 +34,8 @@ _LOAD = frozenset({"gen_ai.server.arrivals", "gen_ai.server.requests_running", "
 #: Signals that say that requests wait, and the share of replicas that are few.
 _WAITING = frozenset({"gen_ai.server.requests_waiting", "gen_ai.server.queue_time"})
 FEW_OF = 0.4
+#: What a replica with too many requests does, wherever they come from.
+_EVICTING = "gen_ai.server.preemptions"
 #: Narrow evidence below this share of an incident's evidence says nothing of its root.
 SUBSTANTIAL = 0.15
 
@@ -75,6 +77,8 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
             root |= {
                 key: value for key, value in _common(carrying).items() if key in NARROW and key not in root
             }
+    if "replica" not in root and (crowded := overloaded(group, topology)):
+        root["replica"] = max(crowded, key=lambda name: (crowded[name], name))
     return root
 
 
@@ -83,25 +87,34 @@ def _common(identities: Sequence[dict[str, str]]) -> dict[str, str]:
     return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
 
 
-def skewed(group: Group, topology: Topology) -> bool:
-    """Whether load rose at some replicas while it fell at siblings, or requests wait at few of many."""
-    waits = [
-        identity
-        for member, identity in zip(group.members, group.identities, strict=True)
-        if member.signal in _WAITING and member.severity != "info" and "replica" in identity
-    ]
-    full = {identity["replica"] for identity in waits}
-    if full and len(full) <= FEW_OF * len(topology.values("replica", waits[0].get("service"))):
-        return True
-    ways: dict[tuple[str, str | None], dict[bool, set[str]]] = {}
+def overloaded(group: Group, topology: Topology) -> dict[str, float]:
+    """Replicas with more than their share of the load, and how clearly.
+
+    Requests wait at them and at few others, or their load rose while it fell at siblings. Where caches
+    overflow it is not the share that is too large.
+    """
+    if any(member.signal == _EVICTING and member.severity != "info" for member in group.members):
+        return {}
+    full: dict[str, float] = {}
+    ways: dict[tuple[str, str | None], dict[bool, dict[str, float]]] = {}
     for member, identity in zip(group.members, group.identities, strict=True):
-        if member.signal in _LOAD and "replica" in identity:
-            place = (member.signal, identity.get("service"))
-            ways.setdefault(place, {}).setdefault(member.rises, set()).add(identity["replica"])
-    return any(
-        len(way) == 2 and len(way[True] - way[False]) >= 1 and len(way[False] - way[True]) >= 2
-        for way in ways.values()
-    )
+        if "replica" not in identity:
+            continue
+        replica, place = identity["replica"], (member.signal, identity.get("service"))
+        if member.signal in _WAITING and member.severity != "info":
+            full[replica] = full.get(replica, 0.0) + _weight(member)
+        if member.signal in _LOAD:
+            way = ways.setdefault(place, {}).setdefault(member.rises, {})
+            way[replica] = way.get(replica, 0.0) + _weight(member)
+    known = topology.values("replica", group.identities[0].get("service"))
+    if full and len(full) <= FEW_OF * len(known):
+        return full
+    for both in ways.values():
+        rose, fell = both.get(True, {}), both.get(False, {})
+        only = {name: weight for name, weight in rose.items() if name not in fell}
+        if only and len(fell.keys() - rose.keys()) >= 2:
+            return only
+    return {}
 
 
 def affected(group: Group) -> tuple[dict[str, str], ...]:

@@ -67,6 +67,12 @@ def _undo(case: Case) -> Advice | None:
     return Advice(action, f"{reason}: {suspect.change_id}", suspect.change_id)
 
 
+def _cache(case: Case) -> Advice | None:
+    if case.symptom != "invalid_inference" or "gen_ai.server.prefix_cache_hit_ratio" not in case.rising:
+        return None
+    return Advice("disable_cache", "cache hits jumped as answers changed: they may be for others")
+
+
 def _telemetry(case: Case) -> Advice | None:
     if case.symptom != "telemetry_fault":
         return None
@@ -92,6 +98,7 @@ def _stuck(case: Case) -> Advice | None:
     if (
         case.symptom == "performance_degradation"
         and replica
+        and not case.skewed
         and case.sees("gen_ai.server.timeouts", "gen_ai.server.completions")
     ):
         return Advice("restart_replica", "it takes requests and finishes none", replica)
@@ -105,8 +112,6 @@ _SAME_QUESTIONS = ("gen_ai.canary.", "gen_ai.output.parse_failure_ratio", "gen_a
 def _output(case: Case) -> Advice | None:
     if case.symptom != "invalid_inference":
         return None
-    if "gen_ai.server.prefix_cache_hit_ratio" in case.rising:
-        return Advice("disable_cache", "cache hits jumped as answers changed: they may be for others")
     if "replica" in case.root and case.layer == "hardware":
         return Advice(
             "drain_node", "one replica answers wrongly with its siblings' build", case.root["replica"]
@@ -151,6 +156,7 @@ def _rollout(case: Case) -> Advice | None:
 _RULES: tuple[Callable[[Case], Advice | None], ...] = (
     _telemetry,
     _input,
+    _cache,
     _undo,
     _rollout,
     _hardware,

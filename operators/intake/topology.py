@@ -19,6 +19,7 @@ _RELATIONS = (
     ("gpu", "gpu_model", "is_a"),
     ("replica", "gpu_model", "has_a"),
     ("replica", "region", "lies_in"),
+    ("producer", "node", "runs_on"),
 )
 _HOUR_MS = 3_600_000
 

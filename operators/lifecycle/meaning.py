@@ -45,7 +45,8 @@ _SIGNALS: dict[str, Meaning] = {
     "gen_ai.server.requests_running": Meaning("running requests", None, PERFORMANCE),
     "gen_ai.server.requests_waiting": Meaning("waiting requests", 1, PERFORMANCE, 0.5),
     "gen_ai.server.kv_cache_usage": Meaning("KV cache usage", 1, PERFORMANCE, 0.05),
-    "gen_ai.server.prefix_cache_hit_ratio": Meaning("prefix cache hits", None, INVALID),
+    # a cache that suddenly knows far more prompts may know those of other tenants
+    "gen_ai.server.prefix_cache_hit_ratio": Meaning("prefix cache hits", 1, INVALID, 0.1),
     "gen_ai.server.preemptions": Meaning("preemptions", 1, PERFORMANCE, 0.03),
     "gen_ai.server.restarts": Meaning("restarts", 1, DEPLOYMENT),
     "gen_ai.server.replicas_ready": Meaning("ready replicas", None, DEPLOYMENT),

@@ -23,6 +23,9 @@ _FATAL = frozenset({"rate:uncorrected", "rate:xid"})
 _MOMENTARY = frozenset({"spike/1", "marginal/1", "flat/1"})
 #: A wider spread harms when something else says so too (`operators.correlation`).
 _FAINT = frozenset({"variance/1"})
+#: Its pace hangs on neither load nor length: where it begins to swing and goes on for so many windows, so
+#: many decades beyond the budget, something shares the device.
+_STEADY, _SWINGS, _CLEARLY = "gen_ai.server.time_per_output_token", 10, 1.5
 #: Decades beyond the budget at which one series pages at once: a fleet has thousands of series.
 _AT_ONCE = 3.0
 #: Decades beyond the budget, and windows in alarm, at which one that goes on pages.
@@ -49,15 +52,18 @@ def severity_of(finding: Finding, windows: int, harm: Harm) -> Severity:
     worse = meaning(key).worse
     # what is counted good or bad spreads wider only when its ratio moves
     faint = finding.detector in _FAINT and key.statistic != "ratio"
-    if worse is None or (worse and not _went(finding, worse)) or faint:
+    excess = finding.score - finding.threshold
+    if worse is None or (worse and not _went(finding, worse)):
         return "info"
+    if faint:
+        swings = key.signal == _STEADY and windows >= _SWINGS and excess >= _CLEARLY
+        return "warning" if swings else "info"
     if key.signal == "hw.temperature" and finding.observed < _WARM:
         return "info"
     if key.signal == "gen_ai.server.kv_cache_usage" and finding.observed < _FULL:
         return "info"
     if key.signal == "gen_ai.output.script_share" and finding.expected >= _REQUESTED:
         return "info"
-    excess = finding.score - finding.threshold
     if finding.source == "embedding":
         return _embedding_severity(finding, excess, windows)
     size = effect(finding)

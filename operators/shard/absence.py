@@ -36,7 +36,7 @@ _ALIVE = 0.2
 #: Windows over which the learnt rate forgets.
 _MEMORY = 30.0
 #: Windows of samples kept, to compare before with after.
-_RING = 16
+_RING = 24
 #: Windows between asking for fewer replicas and the last of them being gone.
 _SCALING = 15
 #: Topics whose samples carry requests: a scrape that ends takes nothing from anybody.

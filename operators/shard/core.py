@@ -34,8 +34,8 @@ from schemas.records import ChangeRecord
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingState
 
-_VERSION = 4
-_READABLE = frozenset({4})
+_VERSION = 5
+_READABLE = frozenset({5})
 
 
 class _Output:

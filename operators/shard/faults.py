@@ -11,6 +11,8 @@ from operators.shard.statistics import HEARTBEAT
 DETECTOR = "clock/1"
 #: Share of a producer's samples that makes it faulty.
 _MOST = 0.5
+#: Windows of it that wake somebody: a replay or a backlog is over sooner.
+_LASTS = 5
 
 
 def fault_findings(faults: Sequence[ProducerFault], episodes: Mapping[Any, Any]) -> list[Finding]:
@@ -18,14 +20,17 @@ def fault_findings(faults: Sequence[ProducerFault], episodes: Mapping[Any, Any])
     found: dict[SeriesKey, Finding] = {}
     for fault in sorted(faults, key=lambda fault: (fault.minute_ms, fault.partition, fault.producer)):
         statistic = "late_ratio" if fault.late >= fault.ahead else "ahead_ratio"
-        finding = _finding(fault, statistic, max(fault.late, fault.ahead) / fault.samples)
-        found[finding.key] = finding
+        key = SeriesKey(
+            fault.topic, HEARTBEAT, statistic, None, ((fault.field, fault.producer),), "counter", "1"
+        )
+        before = episodes.get(("clock", key))
+        lasts = before is not None and before.alarms + 1 >= _LASTS
+        found[key] = _finding(fault, key, max(fault.late, fault.ahead) / fault.samples, lasts=lasts)
     calm = [key for source, key in episodes if source == "clock" and key not in found]
     return [*found.values(), *(_calm(key) for key in calm)]
 
 
-def _finding(fault: ProducerFault, statistic: str, ratio: float) -> Finding:
-    key = SeriesKey(fault.topic, HEARTBEAT, statistic, None, ((fault.field, fault.producer),), "counter", "1")
+def _finding(fault: ProducerFault, key: SeriesKey, ratio: float, *, lasts: bool) -> Finding:
     return Finding(
         "clock",
         key,
@@ -42,7 +47,7 @@ def _finding(fault: ProducerFault, statistic: str, ratio: float) -> Finding:
         direction=1,
         kind="degradation",
         # most of the partition's producers: a replay
-        severity="info" if fault.partition_wide else "warning",
+        severity="info" if fault.partition_wide or not lasts else "warning",
         symptom="telemetry_fault",
         attributes=(
             ("driftline.partition", fault.partition),

@@ -295,10 +295,34 @@ def test_a_change_to_one_place_begins_an_incident_of_its_own():
     assert len(group(members, TOPOLOGY, [prompt_change(11, region="eu")])) == 1
 
 
+def test_the_change_to_blame_says_where_however_wide_its_effects_are_seen():
+    (found,) = group([episode(1, "gen_ai.output.entropy", 5, symptom="invalid_inference")], TOPOLOGY)
+    told = incident(found, [prompt_change(4, gpu_model="A100", prompt_version="p8")])
+    assert told.identity == BASE | {"gpu_model": "A100"}
+    assert told.root == BASE | {"gpu_model": "A100", "prompt_version": "p8"}
+    told = incident(found, [prompt_change(4 - 110, gpu_model="A100")])
+    assert told.identity == told.root == BASE  # too long ago to be blamed
+
+
+def test_two_producers_with_one_wrong_clock_are_one_incident_of_their_node():
+    edges = [("producer:r1", "node:n0"), ("producer:dcgm-n0", "node:n0"), ("producer:r4", "node:n2")]
+    collector = [("producer:everything", "node:n0"), ("producer:everything", "node:n2")]
+    topology = Topology.of([*edges, *collector])
+    faults = [
+        replace(episode(i, "producer.heartbeat", 0, symptom="telemetry_fault"), identity={"producer": name})
+        for i, name in enumerate(("r1", "dcgm-n0", "r4", "everything"))
+    ]
+    groups = group(faults, topology)
+    assert [[m.event_id.int for m in found.members] for found in groups] == [[0, 1], [2], [3]]
+
+
 def test_load_at_few_replicas_is_sent_elsewhere():
     few = [episode(i, "gen_ai.server.requests_waiting", 0, replica=f"r{i}") for i in range(2)]
     (found,) = group(few, TOPOLOGY)
     assert incident(found).action == "reroute"
+    assert incident(found).root["replica"] in ("r0", "r1")
+    (found,) = group([*few, episode(9, "gen_ai.server.preemptions", 0)], TOPOLOGY)
+    assert incident(found).action == "add_capacity"
     everywhere = [episode(i, "gen_ai.server.requests_waiting", 0, replica=f"r{i}") for i in range(8)]
     (found,) = group(everywhere, TOPOLOGY)
     assert incident(found).action == "add_capacity"

@@ -115,6 +115,13 @@ def test_a_wider_spread_is_harm_of_a_ratio_alone() -> None:
     assert {e.severity for e in play([finding(True, detector="variance/1", score=9.0)] * 4)[0]} == {"info"}
 
 
+def test_a_pace_that_goes_on_swinging_wakes_somebody() -> None:
+    swing = finding(True, detector="variance/1", score=7.0)
+    swing = swing._replace(key=KEY._replace(signal="gen_ai.server.time_per_output_token"))
+    events, _, _ = play([swing] * 12)
+    assert [e.updated_at for e in events if e.paged_at == e.updated_at] == [10 * MINUTE + LATENESS]
+
+
 def test_completions_that_come_later_are_no_harm() -> None:
     waves = [share(6, 12, completed=True), share(-6, 12, completed=True)] * 6
     assert {e.severity for e in play(waves)[0]} == {"info"}
