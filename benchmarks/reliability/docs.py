@@ -106,6 +106,9 @@ def _soak(made: Mapping[str, Any]) -> Iterator[str]:
         f"{made['load_average']} on {made['cores']} cores, and the sender was at most "
         f"{made['fell_behind_s']} s late.\n"
     )
+    if accounts := made.get("accounts"):
+        told = ", ".join(f"{count:,} {outcome}" for outcome, count in accounts.items() if outcome != "in")
+        yield f"Of {accounts['in']:,} samples, history included: {told}.\n"
     yield "| seconds until it can be read in the store | number | p50 | p99 | most |"
     yield "|---|---|---|---|---|"
     for name, row in made["delays"].items():

@@ -56,6 +56,7 @@ class Place:
         recreate(stack.kafka, self.partitions | letters, keep)
         self.environment: dict[str, str] = {}
         self.process: Command | None = None
+        self.report: dict[str, Any] = {}
         self.runs = 0
         self.file = folder / "config.json"  # JSON is YAML
         config: dict[str, Any] = {
@@ -109,7 +110,8 @@ class Place:
             raise FaultError(f"run {self.runs} does not end: {self.words()}")
         if code:
             raise FaultError(f"run {self.runs} ended with {code}: {self.words()}")
-        return dict(json.loads(self.log.with_suffix(".json").read_bytes()))
+        self.report = json.loads(self.log.with_suffix(".json").read_bytes())
+        return self.report
 
     def words(self) -> str:
         """The last line of its log."""
@@ -219,7 +221,7 @@ def recreate(servers: str, topics: Mapping[str, int], keep: Mapping[str, str]) -
             for gone in (admin.delete_topics(there) if there else {}).values():
                 gone.result(30)
             made = admin.create_topics(
-                [NewTopic(topic, n, 1, config=_FOREVER) for topic, n in topics.items()]
+                [NewTopic(topic, n, 1, config=dict(keep)) for topic, n in topics.items()]
             )
             for each in made.values():
                 each.result(30)

@@ -106,13 +106,13 @@ def _slowed(table: pa.Table) -> pa.Table:
 
 
 class Looking(threading.Thread):
-    """When each bucket, and each revision of an event, could first be read in the store."""
+    """When a window's rows of each signal, and each revision of an event, could first be read in the store."""
 
     def __init__(self, url: str, since_ms: int) -> None:
         super().__init__(daemon=True)
         self._url, self._since_ms = url, since_ms
         self.over = threading.Event()
-        self.buckets: dict[int, float] = {}
+        self.rows: dict[tuple[int, str], float] = {}
         self.events: dict[tuple[str, int], tuple[float, int]] = {}
 
     def run(self) -> None:
@@ -127,10 +127,10 @@ class Looking(threading.Thread):
 
     def _look(self, store: Store) -> None:
         since = f"fromUnixTimestamp64Milli({self._since_ms})"
-        sql = "SELECT DISTINCT toUnixTimestamp64Milli(bucket_start) AS n FROM signal_buckets"
+        sql = "SELECT DISTINCT toUnixTimestamp64Milli(bucket_start) AS n, signal AS s FROM signal_buckets"
         found = store.query(f"{sql} WHERE bucket_start > {since} AND bucket_start > now() - 600")
-        for start in found["n"].to_pylist():
-            self.buckets.setdefault(start, time.time())
+        for row in found.to_pylist():
+            self.rows.setdefault((row["n"], row["s"]), time.time())
         sql = "SELECT toString(event_id) AS e, revision AS r, toUnixTimestamp64Milli(updated_at) AS u"
         rows = store.query(
             f"{sql} FROM anomaly_events WHERE updated_at > {since} AND updated_at > now() - 600"
@@ -138,10 +138,10 @@ class Looking(threading.Thread):
         for row in rows.to_pylist():
             self.events.setdefault((row["e"], row["r"]), (time.time(), row["u"]))
 
-    def of_buckets(self) -> list[float]:
+    def of_rows(self) -> list[float]:
         """Seconds from a sample's time to the rows it is in, for 100 moments spread over what they cover."""
         offsets = np.linspace(0, ROW_S, 100, endpoint=False)
-        return [seen - start / 1_000 - at for start, seen in self.buckets.items() for at in offsets]
+        return [seen - start / 1_000 - at for (start, _), seen in self.rows.items() for at in offsets]
 
     def of_events(self) -> list[float]:
         """Seconds from the end of the window that made a revision to the revision."""
@@ -196,13 +196,13 @@ def summary(engine: str, rate: int, looks: Sequence[Mapping[str, Any]], looking:
             "open files at most": max(each["files"].get(name, 0) for each in looks),
         }
     delays = {
-        "a sample's time to its rows": looking.of_buckets(),
+        "a sample's time to its rows": looking.of_rows(),
         "window's end to events": looking.of_events(),
     }
     bar = ROW_S + LATENESS_S + 5
     told = {
         name: {
-            "number": len(looking.buckets if name.startswith("a sample") else values),
+            "number": len(looking.rows if name.startswith("a sample") else values),
             **{f"p{q} s": round(float(np.percentile(values, q)), 2) if values else None for q in (50, 99)},
             "most s": round(max(values), 2) if values else None,
         }
@@ -229,10 +229,6 @@ def summary(engine: str, rate: int, looks: Sequence[Mapping[str, Any]], looking:
     }
 
 
-def _slope(minutes: Any, values: Any) -> float | None:
-    return round(float(np.polyfit(minutes, values, 1)[0]), 3) if len(values) > 2 else None
-
-
 def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
     """One soak on a stack of its own."""
     folder = Path(tempfile.mkdtemp(prefix="driftline-soak-"))
@@ -245,7 +241,7 @@ def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
         load = Load(stack.kafka, rate)
         now_ms = int(time.time() * 1_000)
         load.history(now_ms - 2_000)
-        place.start()
+        place.start(loaded=False)
         load.sent = 0
         looking = Looking(place.url, now_ms + 60_000)
         began = time.monotonic()
@@ -267,6 +263,8 @@ def soak(engine: str, rate: int, minutes: float, out: Path) -> dict[str, Any]:
         load.join()
         looking.over.set()
         place.stop()
+        made["accounts"] = place.report["accounts"][REQUESTS]
+        out.with_suffix(".json").write_text(json.dumps(made, indent=1))
         return made
     finally:
         if place:
