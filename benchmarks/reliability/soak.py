@@ -106,7 +106,7 @@ def _slowed(table: pa.Table) -> pa.Table:
 
 
 class Looking(threading.Thread):
-    """When a window's rows of each signal, and each revision of an event, could first be read in the store."""
+    """When a window of each signal, and each revision of an event, could first be read in the store."""
 
     def __init__(self, url: str, since_ms: int) -> None:
         super().__init__(daemon=True)
