@@ -74,7 +74,8 @@ SAMPLES = Meter(
 AFTER_IDLE = Meter(
     "driftline_after_idle_total",
     "counter",
-    "Samples that were accepted and then came below a bucket that had closed meanwhile: late after all.",
+    "Samples that were accepted and then came below a bucket that had closed while their partition was idle: "
+    "late after all. No telemetry fault: no clock is wrong.",
     ("topic",),
 )
 UNKNOWN_FIELDS = Meter(

@@ -39,8 +39,15 @@ included. On Flink a run is struck three times. *Poison* are forty more bad reco
 *clock* that jumps for good, of one of four producers of a partition, has to give events that are telemetry
 faults and name it, no others, and as many late samples as it sent (none, where it jumps ahead). A *partition
 that stalls* for 5 minutes of event time and over a minute of wall clock, and then brings all of it at once,
-has to give no performance event and exactly the late samples that lie in closed buckets. A server that
-*refuses* (wants a password) has to end the run with a message; a Faust worker stays and says so every 10 s.
+has to give no event at all and exactly the late samples that lie in closed buckets: they are late because
+their partition was idle (`after_idle`), no producer's clock is wrong, and how many they are may differ
+between engines and replays, so no telemetry fault hangs on them. A server that *refuses* (wants a password)
+has to end the run with a message; a Faust worker stays and says so every 10 s.
+
+One stack serves many runs, each with topics, group and database of its own. What is killed starts again from
+nothing; the first and the last process of a run are forked from one that has the modules loaded. Where the
+feeding client itself sent a record twice because the broker went away, what is wanted is computed from what
+lies in the topics.
 """
 
 

@@ -2,6 +2,10 @@
 
 The minutes are those of the partition's time, so a wrong clock is told of in the minute it was met, not in
 the one it claims. A minute is judged when the time leaves it.
+
+What comes below a bucket that closed while its partition was idle (``after_idle``) is late by no clock: all
+producers of the partition were held up, and how many samples it hits may differ between engines and replays,
+which events may not. It is counted, and no fault.
 """
 
 from collections.abc import Iterable
