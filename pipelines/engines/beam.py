@@ -51,6 +51,8 @@ RUNNER_OPTIONS: dict[str, tuple[str, ...]] = {
         "--finish_bundle_before_checkpointing",
         # offsets are committed by checkpoints alone
         "--checkpointing_interval=10000",
+        # which runs pip, for a list that nobody reads
+        "--experiments=disable_logging_submission_environment",
     ),
     "dataflow": ("--runner=DataflowRunner", "--streaming"),
 }

@@ -6,12 +6,14 @@ are what the report is made of: they follow from the job's state, so a restart c
 # mypy: allow-untyped-calls
 
 import logging
+import socket
 import time
 import uuid
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+import grpc
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, PortableOptions
 from apache_beam.runners.runner import PipelineState
 
 from operators.adapters.beam.totals import FINISHED, OUTPUTS
@@ -31,6 +33,7 @@ from schemas.rows import Count
 LOOK_EVERY_S = 1.0
 #: How long the job may take from submission until the cluster has it.
 APPEARS_S = 180.0
+REACH_S = 10.0
 #: How often the job's totals are read for the meters.
 TELL_EVERY_S = 10.0
 
@@ -92,12 +95,25 @@ def run(job: Job) -> Report:
 def submit(job: Job, chosen: PipelineOptions, run_id: str) -> Any:
     """Build the pipeline and hand it to the runner that the options name."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    pipeline = beam.Pipeline(options=chosen)
-    engine.build(pipeline, job.config, run_id, until_end=job.until_end, readers=readers(chosen))
+    _reach(chosen)
     try:
+        pipeline = beam.Pipeline(options=chosen)
+        engine.build(pipeline, job.config, run_id, until_end=job.until_end, readers=readers(chosen))
         return pipeline.run()
-    except (RuntimeError, ValueError, OSError) as problem:
-        raise EngineError(f"the job was not taken: {problem}") from problem
+    except (RuntimeError, ValueError, OSError, grpc.RpcError, grpc.FutureTimeoutError) as problem:
+        said = problem.details() if isinstance(problem, grpc.Call) else str(problem)
+        raise EngineError(f"the job was not taken: {said or type(problem).__name__}") from problem
+
+
+def _reach(chosen: PipelineOptions) -> None:
+    """Beam waits five minutes for a job server that is not there, and does not say for whom."""
+    host, _, port = str(chosen.view_as(PortableOptions).job_endpoint or "").rpartition(":")
+    if not port.isdigit():
+        return  # none is given, or one that Beam starts itself
+    try:
+        socket.create_connection((host, int(port)), REACH_S).close()
+    except OSError as problem:
+        raise EngineError(f"no job server answers at {host}:{port} (--job_endpoint): {problem}") from None
 
 
 def readers(chosen: PipelineOptions) -> int:
@@ -208,9 +224,17 @@ class _Watched:
             )
 
     def _stop(self, flink: Flink) -> str:
+        """The savepoint; where none can be taken the job is ended all the same, and that is an error."""
         try:
             return flink.savepoint(self._id)
+        except FlinkAway as problem:
+            raise EngineError(f"{problem}; job {self._id} may run on there") from None
         except EngineError as problem:
-            log.warning("%s; the job is ended without one", problem)
+            kept = flink.kept(self._id)
             flink.cancel(self._id)
-            return ""
+            how = (
+                f"its last checkpoint stays, to go on with --savepoint_path={kept}"
+                if kept
+                else "no checkpoint of it stays: the next run begins at the committed offsets"
+            )
+            raise EngineError(f"{problem}; the job is cancelled, and {how}") from None

@@ -44,6 +44,14 @@ class Flink:
         """How many checkpoints were completed."""
         return int(self._ask("GET", f"/jobs/{job}/checkpoints")["counts"]["completed"])
 
+    def kept(self, job: str) -> str:
+        """Where its last checkpoint is that outlives a cancelled job; empty where there is none."""
+        checkpoints = f"/jobs/{job}/checkpoints"
+        if self._ask("GET", f"{checkpoints}/config")["externalization"]["delete_on_cancellation"]:
+            return ""
+        last = self._ask("GET", checkpoints)["latest"]["completed"] or {}
+        return str(last.get("external_path", ""))
+
     def savepoint(self, job: str) -> str:
         """Stop the job with a savepoint; where that is. The job runs on if none could be taken."""
         trigger = self._ask("POST", f"/jobs/{job}/savepoints", {"cancel-job": True})["request-id"]
