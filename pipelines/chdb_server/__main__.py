@@ -48,7 +48,7 @@ def serve(folder: str, host: str, port: int, tls: ssl.SSLContext | None = None) 
             os.environ.get("DRIFTLINE_CLICKHOUSE_USER") or "default",
             os.environ.get("DRIFTLINE_CLICKHOUSE_PASSWORD", ""),
         )
-        app = Front(engine, credentials).application()
+        app = Front(engine, credentials, host).application()
         ready = f"chdb_server: chdb:{folder} at http{'s' if tls else ''}://{host}:{port}"
 
         def tell(*_: object) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import hmac
+import ipaddress
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -70,11 +72,18 @@ class Refused(Exception):
 
 
 class Front:
-    """The requests' handlers; statements run in threads, several at once."""
+    """The requests' handlers; statements run in threads, several at once.
 
-    def __init__(self, engine: Engine, credentials: Credentials):
+    Args:
+        engine: that runs them.
+        credentials: that a request has to bring.
+        host: the name or address that is listened on.
+    """
+
+    def __init__(self, engine: Engine, credentials: Credentials, host: str):
         self._engine = engine
         self._credentials = credentials
+        self._names = {"localhost", socket.gethostname().lower(), host.lower()}
         self._threads = ThreadPoolExecutor(_THREADS, "statement")
 
     def application(self) -> web.Application:
@@ -82,7 +91,12 @@ class Front:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         app.router.add_get("/ping", self.ping)
         app.router.add_route("*", "/", self.run)
+        app.on_cleanup.append(self._settle)
         return app
+
+    async def _settle(self, app: web.Application) -> None:
+        """What was begun is done before the engine ends."""
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def ping(self, request: web.Request) -> web.Response:
         """Alive, though the engine may be busy."""
@@ -104,6 +118,8 @@ class Front:
     async def _statement(self, request: web.Request) -> Statement:
         if "Origin" in request.headers:  # a web page in a browser on this machine
             raise Refused(497, "requests from web pages are not served", "ACCESS_DENIED")
+        if not self._called_so(request):
+            raise Refused(497, f"nothing here is called {request.host}", "ACCESS_DENIED")
         if not self._credentials.admit(request):
             raise Refused(516, "no such user, or another password", "AUTHENTICATION_FAILED")
         if request.query.get("decompress") == "1" or request.query.get("compress") == "1":
@@ -127,6 +143,18 @@ class Front:
             or request.headers.get("X-ClickHouse-Format")
             or "TabSeparated",
         )
+
+    def _called_so(self, request: web.Request) -> bool:
+        """Whether it was asked for by an address, or by a name that it knows to be its own.
+
+        A web page can have its own name lead here, and is then no stranger to the browser that shows it.
+        """
+        name = (request.url.host or "").lower()
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self._names or bool(self._credentials.password)
+        return True
 
     def _headers(self, request: web.Request) -> dict[str, str]:
         return {

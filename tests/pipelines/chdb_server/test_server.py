@@ -18,6 +18,7 @@ import urllib3
 
 from operators.clickhouse import Store, StoreAway, StoreError
 from tests.clickhouse_server import Server, free_port
+from tests.engines.broker import until
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,11 @@ def test_requests_run_side_by_side(server: Server) -> None:
 
 def test_a_web_page_is_not_served(server: Server) -> None:
     assert send(server, "SELECT 1", {"Origin": "http://elsewhere.example"}).status == 403
+    # one whose own name leads here
+    refused = send(server, "SELECT 1", {"Host": f"elsewhere.example:{server.port}"})
+    assert (refused.status, b"nothing here is called elsewhere.example" in refused.data) == (403, True)
+    for name in ("localhost", f"LOCALHOST:{server.port}", f"127.0.0.1:{server.port}", "[::1]:8123"):
+        assert post(server, "SELECT 1", {"Host": name}) == "1\n"
 
 
 def test_a_password_is_asked_for_where_one_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,3 +216,19 @@ def test_sigterm_ends_it_cleanly_and_all_is_there_again(tmp_path: Path) -> None:
         assert server.kill(signal.SIGTERM) == 0
         server.start()
         assert post(server, "SELECT n FROM kept") == "7\n"
+
+
+def test_what_was_begun_is_done_before_it_ends(tmp_path: Path) -> None:
+    slow = "INSERT INTO t SELECT number + 0 * sleepEachRow(0.1) FROM numbers(15) SETTINGS max_block_size = 1"
+    with Server(tmp_path / "engine") as server:
+        post(server, "CREATE TABLE t (n UInt64) ENGINE = MergeTree ORDER BY n")
+        answers: list[int] = []
+        insert = threading.Thread(target=lambda: answers.append(send(server, slow).status))
+        insert.start()
+        running = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT%'"
+        until(lambda: post(server, running) == "1\n", "the insert")
+        assert server.kill(signal.SIGTERM) == 0
+        insert.join()
+        assert answers == [200]
+        server.start()
+        assert post(server, "SELECT count() FROM t") == "15\n"
