@@ -9,20 +9,16 @@ since; it hands out again only what follows the mark.
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
-from msgspec import Struct, msgpack
 
-from operators import message
 from operators import meters as of
-from operators.adapters.drive import drive
-from operators.adapters.faust.journal import Journal, JournalError, check_layout, decode
-from operators.adapters.faust.lane import ACCOUNTS
+from operators.adapters.faust.journal import Journal
+from operators.adapters.faust.keeper import Keeper
 from operators.adapters.faust.stage import POLL_MS, Stage
 from operators.adapters.faust.topics import messages_topic, shards_journal
 from operators.adapters.kafka.options import KafkaOptions
@@ -30,10 +26,8 @@ from operators.adapters.metering import forget_shard, tell_emission, tell_shard
 from operators.emission import Emission
 from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
-from operators.shard import Shard
 from schemas.rows import Count
 
-SNAPSHOT_S = 30.0
 ACCOUNTS_S = 5.0
 POLL_RECORDS = 200
 TELL_S = 1.0
@@ -47,103 +41,6 @@ class Outputs(Protocol):
     def write(self, emission: Emission) -> None: ...  # noqa: D102
     def write_accounts(self, run_id: str, revision: int, counts: Iterable[Count]) -> None: ...  # noqa: D102
     def flush(self) -> None: ...  # noqa: D102
-
-
-class Figures(Struct):
-    """What a shard has handed out and, as shard 0, been told of accounts, since the app began."""
-
-    counts: dict[tuple[str, str, str], int] = {}
-    events: dict[str, int] = {}
-    revisions: int = 0
-    windows: int = 0
-    buckets: int = 0
-
-    def told(self, counts: list[Count]) -> None:
-        """Add a delivery's accounts."""
-        for topic, outcome, reason, samples in counts:
-            self._count(topic, outcome, reason, samples)
-
-    def add(self, emission: Emission) -> None:
-        """Add what an emission holds; what came below closed buckets is late, not accepted."""
-        for event in emission.events:
-            if event.revision == 0:
-                self.events[event.kind] = self.events.get(event.kind, 0) + 1
-        self.revisions += len(emission.events)
-        self.windows += len(emission.windows)
-        self.buckets += emission.buckets.num_rows if emission.buckets is not None else 0
-        for topic, samples in emission.late.items():
-            self._count(topic, "accepted", "", -samples)
-            self._count(topic, "late", "after_idle", samples)
-
-    def lines(self) -> list[Count]:
-        """The accounts, sorted."""
-        return [Count(*key, samples) for key, samples in sorted(self.counts.items()) if samples]
-
-    def _count(self, topic: str, outcome: str, reason: str, samples: int) -> None:
-        key = (topic, outcome, reason)
-        self.counts[key] = self.counts.get(key, 0) + samples
-
-
-class _State(Struct, frozen=True):
-    layout: str
-    run_id: str
-    offset: int
-    shard: bytes
-    figures: Figures
-
-
-class _Mark(Struct, frozen=True):
-    delivered_to: int
-
-
-class Keeper:
-    """One shard, where it is in its messages, and up to where its outputs are delivered."""
-
-    def __init__(self, shard: Shard, journal: Journal, run_id: str, offset: int, figures: Figures) -> None:
-        self.shard = shard
-        self.journal = journal
-        self.run_id = run_id
-        self.offset = self.delivered_to = offset
-        self.figures = figures
-        self.saved_at = -1
-        self.state_bytes = 0
-        self.saved_s = self.told_s = time.monotonic()
-        self.told_at = offset
-        self.marked_at = offset
-
-    def take(self, records: list[Any], deliver: Any) -> None:
-        """Drive the shard through records of its topic; heavy, for a thread."""
-        for record in records:
-            for name, value in record.headers:
-                if name == ACCOUNTS:
-                    self.figures.told(decode(value, list[Count]))
-            emissions = drive(self.shard, message.decode(record.value))
-            for emission in emissions:
-                self.figures.add(emission)
-                if record.offset >= self.delivered_to:
-                    deliver(emission)
-            self.offset = record.offset + 1
-            if emissions:
-                self.delivered_to = max(self.delivered_to, self.offset)
-
-    def state(self) -> bytes:
-        """Everything, as bytes."""
-        settings = self.shard.settings.config_hash()
-        return msgpack.encode(_State(settings, self.run_id, self.offset, self.shard.snapshot(), self.figures))
-
-    async def commit(self, *, save: bool = False) -> bool:
-        """Write the mark, and the whole state where it is asked for or due; says whether it was written."""
-        due = self.saved_at < 0 or time.monotonic() - self.saved_s >= SNAPSHOT_S
-        save = (save or due) and self.offset != self.saved_at
-        if save:
-            state = await asyncio.to_thread(self.state)
-            self.state_bytes = len(state)
-            self.saved_at, self.saved_s = self.offset, time.monotonic()
-            await self.journal.commit(msgpack.encode(_Mark(self.delivered_to)), state)
-        elif self.delivered_to > self.marked_at:
-            await self.journal.commit(msgpack.encode(_Mark(self.delivered_to)))
-        self.marked_at = self.delivered_to
-        return save
 
 
 class Detecting(Stage):
@@ -202,16 +99,17 @@ class Detecting(Stage):
 
     async def open(self, assigned: set[TopicPartition]) -> None:
         """Restore the shards, and go on in their messages where their states end."""
+        topic, group = shards_journal(self.options.group), self.options.group
         journals = {
-            place.partition: Journal(
-                self.how, shards_journal(self.options.group), place.partition, str(place.partition)
-            )
-            for place in assigned
+            place: Journal(self.how, topic, place.partition, str(place.partition)) for place in assigned
         }
         self._journals = list(journals.values())
         first = await self.consumer.beginning_offsets(list(assigned)) if assigned else {}
         keepers = await asyncio.gather(
-            *(self._open(place.partition, journals[place.partition], first[place]) for place in assigned)
+            *(
+                Keeper.open(place.partition, journal, first[place], self._settings, group)
+                for place, journal in journals.items()
+            )
         )
         self._keepers = {keeper.shard.index: keeper for keeper in keepers}
         for place in assigned:
@@ -295,24 +193,3 @@ class Detecting(Stage):
 
     def _place(self, keeper: Keeper) -> TopicPartition:
         return TopicPartition(messages_topic(self.options.group), keeper.shard.index)
-
-    async def _open(self, index: int, journal: Journal, first: int) -> Keeper:
-        saved = await journal.open()
-        if saved is None:
-            keeper = Keeper(Shard(index, self._settings), journal, str(uuid.uuid4()), first, Figures())
-            await keeper.commit(save=True)
-            return keeper
-        state = decode(saved.state, _State)
-        check_layout(state.layout, self._settings, self.options.group)
-        if state.offset < first:
-            raise JournalError(
-                f"{messages_topic(self.options.group)}/{index} begins at {first}, the shard's state ends at "
-                f"{state.offset}: messages are lost; start anew under another kafka.group"
-            )
-        shard = await asyncio.to_thread(Shard.restore, state.shard, self._settings)
-        keeper = Keeper(shard, journal, state.run_id, state.offset, state.figures)
-        keeper.saved_at = state.offset
-        keeper.delivered_to = keeper.marked_at = decode(saved.mark, _Mark).delivered_to
-        keeper.state_bytes = len(saved.state)
-        log.info("shard %d is restored", index, extra={"shard": index, "state_bytes": keeper.state_bytes})
-        return keeper
