@@ -17,6 +17,7 @@ from pipelines.evaluate.seeds import reporting
 from pipelines.evaluate.timelines import Pair, Timeline, deal
 from pipelines.evaluate.variants import Variant
 from pipelines.evaluate.watch import Watched, watch
+from pipelines.simulate.timeline import QUIET_S
 
 _HOUR_S = 3600.0
 _RESAMPLED = (
@@ -75,15 +76,16 @@ def run(
     progress: Progress | None = None,
     *,
     twins: bool = True,
+    quiet_s: float = QUIET_S,
     keep: Path | None = None,
     workers: int | None = None,
 ) -> list[dict[int, list[Judged]]]:
-    """Judge every timeline of every seed, for each variant; other arguments as for `evaluate`.
+    """Judge every timeline of every seed, for each variant; other arguments as for `deal` and `evaluate`.
 
     Without ``twins`` faults are not held against the same timeline without them: chance is not known then.
     """
     tell = progress or (lambda text, part: None)
-    pairs = [pair for seed in seeds for pair in deal(scenarios, seed)]
+    pairs = [pair for seed in seeds for pair in deal(scenarios, seed, quiet_s=quiet_s)]
     every = [each for pair in pairs for each in ((pair.faults, pair.twin) if twins else (pair.faults,))]
     # the longest first, so that none is waited for at the end
     wanted = sorted(dict.fromkeys(every), key=lambda t: -t.seconds)

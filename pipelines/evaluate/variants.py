@@ -39,6 +39,5 @@ def variants(whole: Settings) -> dict[str, Variant]:
         "thresholds + river + embeddings": Variant(river),
         "means only": Variant(means),
         "unkeyed": Variant(unkeyed),
-        "embeddings off": Variant(whole, (_EMBEDDINGS,)),
         "change topic off": Variant(whole, (_CHANGES,)),
     }

@@ -62,6 +62,7 @@ def watch(timeline: Timeline, variants: Sequence[Variant], keep: Path | None = N
             format="arrow",
             twin=timeline.twin,
             least_s=timeline.seconds,
+            quiet_s=timeline.quiet_s,
         )
         watched = []
         for variant in variants:
