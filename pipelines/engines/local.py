@@ -2,6 +2,7 @@
 
 What is delivered is decided here: sinks are flushed every few seconds, and only then do offsets (or, with a
 state folder, a snapshot and then offsets) advance. A sink that refuses ends the run with nothing advanced.
+Where a run can go on after a kill, rows are inserted window by window, so that what is read again adds none.
 """
 
 import gc
@@ -14,10 +15,12 @@ from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.drive import done_to, drive, series_of
 from operators.adapters.metering import tell_emission, tell_shard
 from operators.adapters.reader import Reader, Step
+from operators.emission import by_window
 from operators.intake import Accounts
 from operators.meters import STATE_BYTES
 from operators.shard import Shard
 from pipelines import warm
+from pipelines.config import kafka_servers
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
@@ -73,6 +76,8 @@ class _Loop:
         settings = job.config.settings
         self._job = job
         self._outputs = outputs
+        # whoever goes on after a kill reads some of it again, cut otherwise; files are read once, in bulk
+        self._replays = bool(job.config.state) or kafka_servers(job.config.input or "") is not None
         self._run_id = str(uuid.uuid4())
         self._snapshots = Snapshots(job.config) if job.config.state else None
         self._saved_s = time.monotonic()
@@ -115,7 +120,11 @@ class _Loop:
         self._outputs.write_dead_letters(step.delivery.dead_letters)
         for index, message in step.delivery.messages.items():
             for emission in drive(self.shards[index], message):
-                self._outputs.write(emission)
+                if self._replays:
+                    for part in by_window(emission):
+                        self._outputs.deliver(part)
+                else:
+                    self._outputs.write(emission)
                 self.tally.add(emission)
                 tell_emission(self._job.meters, emission)
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -93,6 +94,33 @@ def test_a_stopped_run_goes_on_from_its_state(
     assert ends == ["stopped", "stopped", "done"]
     assert samples == sum(account["in"] for account in whole[0].accounts.values())
     assert events(tmp_path) == whole[1]
+
+
+def test_what_is_read_again_after_a_kill_adds_no_row(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = config(recorded, tmp_path, state=str(tmp_path / "state"))
+    saved = []
+    for every_s, parts in ((0.0, 8), (0.0, 12), (1e9, 10_000)):
+        monkeypatch.setattr(local, "FLUSH_EVERY_S", every_s)
+        stop, left = threading.Event(), iter(range(parts - 1))
+
+        def count(_: int | None, stop: threading.Event = stop, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                stop.set()
+
+        if len(saved) == 2:  # the second run is killed before it saves, and the third flushes at its end
+            (tmp_path / "state" / FILE).write_bytes(saved[0])
+        start(Job(asked, until_end=True, stop=stop, progress=count))
+        saved.append((tmp_path / "state" / FILE).read_bytes())
+    assert saved[0] != saved[1]
+    with Store.open(asked.clickhouse) as store:
+        for table in ("signal_buckets", "anomaly_windows"):
+            raw, final = (
+                store.query(f"SELECT count() AS n FROM {table} {how}")["n"][0].as_py()
+                for how in ("", "FINAL")
+            )
+            assert raw == final > 0
 
 
 def test_state_of_another_config_is_refused(recorded: Path, tmp_path: Path) -> None:
