@@ -10,6 +10,8 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
 Headers = list[tuple[str, bytes]]
+#: Recordings are older than what brokers keep: they would clear them away half a minute after their start.
+FOREVER = {"retention.ms": "-1"}
 
 
 def make_topic(
@@ -17,12 +19,9 @@ def make_topic(
 ) -> str:
     """A topic of a name that nobody else has; with a name given, of just that."""
     topic = name or f"topic-{uuid.uuid4().hex[:12]}"
-    with_admin(
-        servers,
-        lambda admin: admin.create_topics(
-            {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(config or {})}}
-        ),
-    )
+    configs = FOREVER | dict(config or {})
+    shape = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
+    with_admin(servers, lambda admin: admin.create_topics({topic: shape}))
     return topic
 
 

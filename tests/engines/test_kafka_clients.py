@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from msgspec import structs
 
 from operators.adapters.kafka import (
@@ -27,6 +28,13 @@ from tests.engines.broker import make_topic, send, transaction, until, with_admi
 
 Open = Callable[..., KafkaClient]
 MIB = 2**20
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": "1",
+    "min.cleanable.dirty.ratio": "0.0",
+    "min.compaction.lag.ms": "0",
+    "max.compaction.lag.ms": "1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +233,42 @@ def test_a_log_cut_off_at_its_start_goes_on_with_what_is_left(servers: str, clie
     with_admin(servers, lambda admin: admin.delete_records({kafka.TopicPartition(topic, 0): 3}))
     client.assign({(topic, 0): 1})
     assert to_end(client, (topic, 0)) == [b"d"]
+
+
+def test_gaps_that_compaction_left_are_passed_over(servers: str) -> None:
+    """All clients at once, as the broker takes its time to compact."""
+    soon = ConfigEntry("log.cleaner.backoff.ms", "100", incremental_operation=AlterConfigOpType.SET)
+    broker = ConfigResource(ConfigResource.Type.BROKER, "1", incremental_configs=[soon])
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.incremental_alter_configs([broker])[broker].result(30)
+    options = KafkaOptions(servers=servers, timeout_s=5.0)
+    topic = make_topic(servers, config=COMPACTED)
+    place = (topic, 0)
+    # a segment ends where a record is older than the last by more than segment.ms, and the last is left alone
+    for number, key in enumerate((b"a", b"b", b"a", b"c", b"b", b"c", b"end")):
+        send(servers, topic, [b"%d" % number], key=key, time_ms=time.time_ns() // 1_000_000 + 1000 * number)
+    left = {2: b"2", 4: b"4", 5: b"5", 6: b"6"}
+    clients = {library: connect(library, options) for library in CLIENTS}
+    try:
+
+        def compacted() -> bool:
+            client = connect("confluent-kafka", options)
+            try:
+                client.assign({place: 0})
+                return len(to_end(client, place)) == len(left)
+            finally:
+                client.close()
+
+        until(compacted, "compaction")
+        for client in clients.values():
+            client.assign({place: 0})
+            assert to_end(client, place) == list(left.values())
+            client.assign({place: 3})
+            assert [record.offset for record in read(client, 3)] == [4, 5, 6]
+            assert client.position(place) == 7
+    finally:
+        for client in clients.values():
+            client.close()
 
 
 def test_records_of_the_largest_size_fit(servers: str, library: str, options: KafkaOptions) -> None:

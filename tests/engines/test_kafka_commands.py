@@ -15,6 +15,7 @@ from pipelines.stack import Stack
 from schemas.topics import TOPICS
 from tests.acceptance.command import Answer, here, start
 from tests.engines.broker import until, with_admin
+from tests.engines.topics import recreate, remove
 
 #: kafka-python leaves some sockets for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -65,7 +66,7 @@ def test_topics_are_made_once_and_differences_are_told(servers: str, driftline: 
     if not set(have) & set(TOPICS):  # other tests make some in ways of their own
         same = driftline("topics", "diff", *where)
         assert (same.code, json.loads(same.out)) == (0, [])
-    with_admin(servers, lambda admin: admin.delete_topics(["changes.v1.dlq"]))
+    remove(servers, ["changes.v1.dlq"])
     other = driftline("topics", "diff", *where)
     assert other.code == 1
     lost = {"topic": "changes.v1.dlq", "what": "topic", "declared": "exists", "found": "missing"}
@@ -87,10 +88,7 @@ def test_a_broker_that_is_away_is_said_in_one_line(tmp_path: Path) -> None:
 def test_dead_letters_on_kafka_are_sent_again_once(
     servers: str, library: str, tmp_path: Path, driftline: Command
 ) -> None:
-    have = with_admin(servers, lambda admin: admin.list_topics())
-    stale = [name for name in (TOPIC, f"{TOPIC}.dlq") if name in have]
-    with_admin(servers, lambda admin: admin.delete_topics(stale) if stale else None)
-    assert driftline("topics", "create", "--kafka", f"kafka://{servers}").code == 0
+    recreate(servers, {TOPIC: 1, f"{TOPIC}.dlq": 1})
     sink = KafkaSink(KafkaOptions(servers=servers), library)
     sink.write_dead_letters(LETTERS)
     sink.flush()

@@ -9,18 +9,18 @@ from operators.adapters.kafka import CLIENTS, KafkaOptions, connect
 from operators.sources.files import partitions
 from pipelines.produce import produce
 from pipelines.stack import Stack
+from schemas.topics import INPUT_TOPICS
 from tests.acceptance.command import here
 from tests.contract.recording import write
-from tests.engines.broker import make_topic, until, with_admin
+from tests.engines.broker import until
+from tests.engines.topics import recreate, remove
 
 
 @pytest.fixture
 def options(stack: Stack) -> KafkaOptions:
     """A broker without any of the topics that a recording has."""
     stack.up("kafka")
-    have = with_admin(stack.kafka, lambda admin: admin.list_topics())
-    if stale := [topic for topic in have if topic.startswith("telemetry.") or topic == "changes.v1"]:
-        with_admin(stack.kafka, lambda admin: admin.delete_topics(stale))
+    remove(stack.kafka, INPUT_TOPICS)
     return KafkaOptions(servers=stack.kafka, timeout_s=60.0)
 
 
@@ -33,8 +33,7 @@ def test_each_partition_arrives_as_it_lies_in_its_folder(
         (each.topic, int(each.name.rpartition("/")[2])): [one.value for some in each.read() for one in some]
         for each in partitions(tmp_path)
     }
-    for topic in {topic for topic, _ in there}:
-        make_topic(options.servers, topic, partitions=2)
+    recreate(options.servers, {topic: 2 for topic, _ in there})
     sent = produce(tmp_path, options, library)
     assert sent.total() == sum(map(len, there.values()))
     client = connect("kafka-python", options)
@@ -60,6 +59,6 @@ def test_topics_that_are_not_there_are_named_and_nothing_is_sent(
     refused = here(tmp_path, *command, monkeypatch=monkeypatch, capfd=capfd)
     assert refused.code == 2
     assert "telemetry.gpu.v1/0" in refused.err
-    make_topic(options.servers, "telemetry.gpu.v1")
+    recreate(options.servers, {"telemetry.gpu.v1": 1})
     done = here(tmp_path, *command, monkeypatch=monkeypatch, capfd=capfd)
     assert (done.code, json.loads(done.out)) == (0, {"sent": {"telemetry.gpu.v1": 2}})

@@ -27,7 +27,8 @@ from pipelines.config import Kafka, resolve
 from pipelines.engines.job import Job
 from pipelines.run import start
 from pipelines.stack import Stack
-from tests.engines.broker import make_topic, send, with_admin
+from tests.engines.broker import send
+from tests.engines.topics import recreate
 
 START_S = 1_767_571_200  # 2026-01-05T00:00:00Z
 MINUTES, FAULT_FROM, FAULT_TO = 50, 35, 45
@@ -136,11 +137,8 @@ def test_a_slow_replica_is_found_in_what_the_sdk_tells(
     values: dict[str, list[bytes]] = {}
     for topic, _, message in day(fault=True):
         values.setdefault(topic, []).append(encode(message))
-    have = with_admin(servers, lambda admin: admin.list_topics())
+    recreate(servers, dict.fromkeys(values, 1))
     for topic, records in values.items():
-        if topic in have:
-            with_admin(servers, lambda admin, topic=topic: admin.delete_topics([topic]))
-        make_topic(servers, topic)
         send(servers, topic, records, time_ms=(START_S + 3600) * 1000)
     config = resolve(
         input=f"kafka://{servers}",

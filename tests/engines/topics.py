@@ -1,30 +1,43 @@
-"""Topics of known names for tests that cannot choose them."""
+"""Topics of known names for tests that cannot choose them: a broker takes its time with each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from tests.engines.broker import until, with_admin
+from tests.engines.broker import FOREVER, until, with_admin
+
+
+def remove(servers: str, topics: Collection[str]) -> None:
+    """None of these topics is there, nor being deleted still."""
+
+    def removed(admin: KafkaAdminClient) -> bool:
+        there = [topic for topic in topics if topic in admin.list_topics()]
+        if there:
+            admin.delete_topics(there)
+        return not there
+
+    until(lambda: _tried(servers, removed), "topics deleted")
 
 
 def recreate(servers: str, topics: Mapping[str, int]) -> None:
     """Topics of those names and numbers of partitions, with nothing in them."""
+    kept = {"replication_factor": 1, "configs": FOREVER}
+    shapes = {topic: {"num_partitions": n} | kept for topic, n in topics.items()}
 
     def made(admin: KafkaAdminClient) -> bool:
         there = [topic for topic in topics if topic in admin.list_topics()]
-        if there:
-            admin.delete_topics(there)
-            return False
-        admin.create_topics(
-            {topic: {"num_partitions": n, "replication_factor": 1} for topic, n in topics.items()}
-        )
-        return True
+        if missing := {topic: shape for topic, shape in shapes.items() if topic not in there}:
+            admin.create_topics(missing)
+        found = admin.describe_topics(list(topics))
+        return {each["name"]: len(each["partitions"]) for each in found} == dict(topics)
 
-    def tried() -> bool:
-        try:
-            return bool(with_admin(servers, made))
-        except KafkaError:  # being deleted still
-            return False
+    remove(servers, topics)
+    until(lambda: _tried(servers, made), "fresh topics")
 
-    until(tried, "fresh topics")
+
+def _tried(servers: str, ask: Callable[[KafkaAdminClient], bool]) -> bool:
+    try:
+        return bool(with_admin(servers, ask))
+    except KafkaError:  # being deleted still, or made already
+        return False
