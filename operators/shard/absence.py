@@ -33,6 +33,9 @@ _CALM = 120
 _SIGNIFICANT = 3.0
 #: Share of its samples that a parent must go on with, for what it lost to be a part of it.
 _ALIVE = 0.2
+#: Windows after which a replica that is gone, nobody having said why, need not be missed so surely: load
+#: wanders more than one of several carries.
+_VANISHED = 10
 #: Windows over which the learnt rate forgets.
 _MEMORY = 30.0
 #: Windows of samples kept, to compare before with after.
@@ -221,7 +224,9 @@ class Absence:
             lost, carried = before - after, float(self.rate[place]) * width * self.window_s
             # a parent that is silent itself has no part that is missing: it answers for itself
             alive = after >= _ALIVE * before
-            if alive and lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
+            vanished = gap >= _VANISHED and "replica" in dict(base.slice)
+            surely = lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0)
+            if alive and lost >= 0.5 * carried and (surely or vanished):
                 return "warning", "telemetry_fault"
             break
         return "info", "telemetry_fault"
