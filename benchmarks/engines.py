@@ -3,18 +3,23 @@
 A laptop stack in a folder of its own (`pipelines.stack`), so Java and the jars have to be there, and loopback
 alone should be reachable (``unshare -rn``): Beam's servers bind every interface. What is measured is the time
 between the first and the last progress that the store saw, so without the submission of a job and the start
-of its workers. Each engine and form is run by ``python -m benchmarks engines``.
+of its workers. Beside it stand the CPU seconds of all processes in that time, broker and store too, and how
+many cores other work on the machine took meanwhile. Each engine and form is run by ``python -m benchmarks
+engines``.
 """
 
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 from benchmarks.fold import _START_MS, _arrow, _samples
@@ -83,31 +88,61 @@ def produce(servers: str, form: str, samples: int) -> float:
     return count / (time.monotonic() - began)
 
 
-class Progress(Thread):
-    """Asks the store twice a second how many samples are accounted for, until they are all."""
+class Look(NamedTuple):
+    """At a moment: samples in the store, CPU seconds of our processes by name, and of all the machine."""
 
-    def __init__(self, url: str, samples: int, done: Event) -> None:
+    moment: float
+    samples: int
+    ours: Counter[str]
+    everyones: float
+
+
+class Progress(Thread):
+    """Asks the store twice a second how many samples are accounted for, until the run is over."""
+
+    def __init__(self, stack: Stack, done: Event) -> None:
         super().__init__(daemon=True)
-        self._url, self._samples, self._done = url, samples, done
-        self.seen: list[tuple[float, int]] = []
+        self._stack, self._done = stack, done
+        self.looks: list[Look] = []
 
     def run(self) -> None:
-        """Until all are in, or the run is over."""
-        with Store.open(self._url) as store:
+        """Look, until the run is over."""
+        sql = (
+            "SELECT sum(n) AS n FROM (SELECT argMax(samples, revision) AS n FROM ingest_accounts "
+            "WHERE topic != '' GROUP BY run_id, topic, outcome, reason)"
+        )
+        with Store.open(self._stack.clickhouse) as store:
             while not self._done.wait(0.5):
-                sql = (
-                    "SELECT sum(n) AS n FROM (SELECT argMax(samples, revision) AS n FROM ingest_accounts "
-                    "WHERE topic != '' GROUP BY run_id, topic, outcome, reason)"
-                )
                 found = int(store.query(sql)["n"][0].as_py() or 0)
-                self.seen.append((time.monotonic(), found))
+                machine = psutil.cpu_times()
+                busy = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
+                self.looks.append(Look(time.monotonic(), found, cpu_seconds(self._stack), busy))
 
-    def rate(self) -> float:
-        """Samples a second from the last look before the first progress to the first look with all."""
-        begun = next(i for i, (_, found) in enumerate(self.seen) if found)
-        last = max(found for _, found in self.seen)
-        ended = next(moment for moment, found in self.seen if found == last)
-        return (last - self.seen[begun][1]) / max(1e-9, ended - self.seen[begun][0])
+    def figures(self) -> dict[str, float]:
+        """From the first look that saw any to the first that saw all."""
+        first = next(look for look in self.looks if look.samples)
+        most = max(look.samples for look in self.looks)
+        last = next(look for look in self.looks if look.samples == most)
+        wall, samples = max(1e-9, last.moment - first.moment), last.samples - first.samples
+        ours = last.ours - first.ours
+        busiest = {f"CPU seconds of {name}": spent for name, spent in ours.most_common(4)}
+        return {
+            "samples_per_s": samples / wall,
+            "samples_per_cpu_s": samples / max(1e-9, ours.total()),
+            "cores_of_others": (last.everyones - first.everyones - ours.total()) / wall,
+        } | busiest
+
+
+def cpu_seconds(stack: Stack) -> Counter[str]:
+    """Of this process, and of each of the stack's with its children."""
+    spent: Counter[str] = Counter({"driver": time.process_time()})
+    for one in stack.status():
+        root = psutil.Process(one.pid)
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                spent[one.name] += times.user + times.system
+    return spent
 
 
 def measure(engine: str, form: str, client: str, parallelism: int = 1) -> dict[str, Any]:
@@ -130,15 +165,15 @@ def measure(engine: str, form: str, client: str, parallelism: int = 1) -> dict[s
             with Store.open(stack.clickhouse) as store:
                 store.migrate()
             done = Event()
-            progress = Progress(stack.clickhouse, FORMS[form], done)
+            progress = Progress(stack, done)
             progress.start()
             began = time.monotonic()
             report = start(Job(config, until_end=True))
             done.set()
             progress.join()
-            return {
-                "samples_per_s": progress.rate(),
-                "over_bar": progress.rate() / BARS[form],
+            figures = progress.figures()
+            return figures | {
+                "over_bar": figures["samples_per_s"] / BARS[form],
                 "wall_s": time.monotonic() - began,
                 "accepted": report.accounts[TOPIC]["accepted"],
                 "events": sum(report.events.values()),
