@@ -25,5 +25,14 @@ def test_the_whole_catalogue_is_dealt_once_and_shares_twins() -> None:
     assert deal(["all"], 8) != pairs
 
 
+def test_less_quiet_makes_shorter_timelines_of_the_same_scenarios() -> None:
+    names = [f"P06:duration={seconds}" for seconds in range(600, 660)]
+    long, short = deal(names, 7), deal(names, 7, quiet_s=600)
+    assert sum(p.faults.seconds for p in short) < sum(p.faults.seconds for p in long)
+    dealt = [sorted(name for pair in pairs for name in pair.faults.scenarios) for pairs in (long, short)]
+    assert dealt == [names, names]
+    assert {pair.twin.quiet_s for pair in short} == {600}
+
+
 def test_tuning_and_reporting_seeds_are_apart() -> None:
     assert not set(TUNING) & set(reporting(1000))

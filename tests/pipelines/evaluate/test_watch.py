@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from operators.correlation.engine import correlate
+from operators.settings import Settings
 from pipelines.config import resolve
 from pipelines.engines.job import Job
 from pipelines.engines.local import run
@@ -33,6 +34,17 @@ def test_what_is_watched_is_what_a_run_tells(tmp_path: Path) -> None:
     assert list(map(_scored, told(core.incidents()))) == list(map(_scored, recorded))
     with open_store(resolved) as store:
         assert correlate(store) == []  # all has been told
+
+
+def test_a_topic_that_is_left_out_is_not_read(tmp_path: Path) -> None:
+    simulate(["P06"], 4, tmp_path, format="arrow", warm_up_s=600, quiet_s=0)
+    whole, part = (Core(Settings(shards=1)) for _ in range(2))
+    whole.read(tmp_path)
+    part.read(tmp_path, ("telemetry.requests.v1", "changes.v1"))
+    topics = {base.topic for base in whole.shards[0].evaluation.catalogue.bases}
+    assert {base.topic for base in part.shards[0].evaluation.catalogue.bases} == topics - {
+        "telemetry.requests.v1"
+    }
 
 
 def _scored(one: Told) -> dict[str, object]:
