@@ -1,13 +1,12 @@
 """The incident benchmark: every scenario and control on reporting seeds, ablations, and a severity sweep.
 
 By name only: 20 reporting seeds keep two cores busy for about an hour. ``DRIFTLINE_SEEDS`` sets how many (the
-ablations and the sweep take fewer), ``DRIFTLINE_WORKERS`` how many processes. With ``DRIFTLINE_KEPT`` what is
-judged is kept in that folder, seed by seed, and taken from there by a later run of the same code;
+ablations and the sweep take fewer), ``DRIFTLINE_WORKERS`` how many processes. With ``DRIFTLINE_KEPT`` what
+became of each timeline is kept in that folder, and taken from there by a later run of the same code;
 ``python -m benchmarks.incidents PART SEED…`` does nothing but that.
 """
 
 import os
-import pickle
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -39,13 +38,10 @@ _SHOWN = (
 #: One shard, as in `pipelines.evaluate.evaluate`.
 _WHOLE = Settings(shards=1)
 
-#: By variant, what one seed's timelines were judged to be.
-Parts = list[list[Judged]]
-
 
 def headline(seeds: Sequence[int]) -> dict[str, Any]:
     """All scenarios and controls at their middle severity."""
-    result = report({seed: _part("headline", seed)[0] for seed in seeds})
+    result = report(_part("headline", seeds)[0])
     summary = result["summary"]
     between = summary["intervals"]
     return {
@@ -58,10 +54,9 @@ def headline(seeds: Sequence[int]) -> dict[str, Any]:
 
 def ablations(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
     """Figures with a part left out, and which scenarios are then missed in every seed."""
-    parts = {seed: _part("ablations", seed) for seed in seeds}
     found = {}
-    for place, name in enumerate(variants(_WHOLE)):
-        result = report({seed: part[place] for seed, part in parts.items()})
+    for name, by_seed in zip(variants(_WHOLE), _part("ablations", seeds), strict=True):
+        result = report(by_seed)
         summary, between = result["summary"], result["summary"]["intervals"]
         missed = [scenario for scenario, figures in result["scenarios"].items() if not figures["in_time"]]
         brief: dict[str, Any] = {"labels": summary["labels"]}
@@ -74,7 +69,8 @@ def ablations(seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
 
 def sweep(seeds: Sequence[int]) -> list[dict[str, Any]]:
     """In time by share, duration and magnitude: where detection ends. The last column: of all scenarios."""
-    outcomes = [outcome for seed in seeds for one in _part("sweep", seed)[0] for outcome in one.outcomes]
+    by_seed = _part("sweep", seeds)[0]
+    outcomes = [outcome for each in by_seed.values() for one in each for outcome in one.outcomes]
     rows = []
     for share, seconds, magnitude in product(_SHARES, _DURATIONS, _MAGNITUDES):
         row: dict[str, Any] = {"share": share, "duration_s": seconds, "magnitude": magnitude}
@@ -98,28 +94,19 @@ def run() -> dict[str, Any]:
     }
 
 
-def _part(part: str, seed: int) -> Parts:
-    """One seed's part of the table, judged now or before."""
-    kept = os.environ.get("DRIFTLINE_KEPT")
-    path = Path(kept or ".") / f"{part}-{seed}.pickle"
-    if kept and path.is_file():
-        known: Parts = pickle.loads(path.read_bytes())  # what this benchmark wrote itself
-        return known
-    workers = os.environ.get("DRIFTLINE_WORKERS")
+def _part(part: str, seeds: Sequence[int]) -> list[dict[int, list[Judged]]]:
+    """One part of the table, by variant and seed."""
+    known, workers = os.environ.get("DRIFTLINE_KEPT"), os.environ.get("DRIFTLINE_WORKERS")
     scenarios, chosen = _orders(part)
-    by_variant = judged(
+    return judged(
         scenarios,
-        [seed],
+        seeds,
         chosen,
         twins=part == "headline",
         quiet_s=_QUIET_S if part == "sweep" else QUIET_S,
+        known=Path(known) if known else None,
         workers=int(workers) if workers else None,
     )
-    found = [by_seed[seed] for by_seed in by_variant]
-    if kept:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(pickle.dumps(found))
-    return found
 
 
 def _orders(part: str) -> tuple[Sequence[str], Sequence[Variant]]:
@@ -142,5 +129,4 @@ def _range(interval: tuple[float, float] | None) -> str:
 
 
 if __name__ == "__main__":
-    for number in sys.argv[2:]:
-        _part(sys.argv[1], int(number))
+    _part(sys.argv[1], list(map(int, sys.argv[2:])))

@@ -11,6 +11,7 @@ import msgspec
 
 from pipelines.config import resolve
 from pipelines.errors import UsageError
+from pipelines.evaluate import recall
 from pipelines.evaluate.intervals import bootstrap, wilson
 from pipelines.evaluate.scoring import Judged, by_scenario, judge, summarise
 from pipelines.evaluate.seeds import reporting
@@ -78,28 +79,34 @@ def run(
     twins: bool = True,
     quiet_s: float = QUIET_S,
     keep: Path | None = None,
+    known: Path | None = None,
     workers: int | None = None,
 ) -> list[dict[int, list[Judged]]]:
     """Judge every timeline of every seed, for each variant; other arguments as for `deal` and `evaluate`.
 
     Without ``twins`` faults are not held against the same timeline without them: chance is not known then.
+    ``known``: folder that keeps what became of each timeline; a later run of the same code takes it up.
     """
     tell = progress or (lambda text, part: None)
     pairs = [pair for seed in seeds for pair in deal(scenarios, seed, quiet_s=quiet_s)]
     every = [each for pair in pairs for each in ((pair.faults, pair.twin) if twins else (pair.faults,))]
     # the longest first, so that none is waited for at the end
     wanted = sorted(dict.fromkeys(every), key=lambda t: -t.seconds)
-    watched: dict[Timeline, list[Watched]] = {}
+    files = {each: None if known is None else known / recall.name(each, variants) for each in wanted}
+    watched = {each: found for each, file in files.items() if file and (found := recall.read(file))}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: threads within would fight
     tell("simulating and watching", 0.0)
     # a process a timeline: memory is given back
     with ProcessPoolExecutor(
         workers or os.cpu_count(), mp_context=get_context("spawn"), max_tasks_per_child=1
     ) as pool:
-        futures = {pool.submit(watch, each, variants, keep): each for each in wanted}
+        futures = {pool.submit(watch, each, variants, keep): each for each in wanted if each not in watched}
         for future in as_completed(futures):
-            watched[futures[future]] = future.result()
-            tell(f"watched {futures[future].name}", len(watched) / len(wanted))
+            timeline = futures[future]
+            watched[timeline] = future.result()
+            if file := files[timeline]:
+                recall.write(file, watched[timeline])
+            tell(f"watched {timeline.name}", len(watched) / len(wanted))
     by_variant: list[dict[int, list[Judged]]] = []
     for place in range(len(variants)):
         by_seed: dict[int, list[Judged]] = {seed: [] for seed in seeds}
