@@ -60,11 +60,8 @@ def command(
 def start(job: Job) -> Report:
     """Run a job on its engine, observed where the config says so; `UsageError` when it cannot run it."""
     check_runnable(job.config)
-    cluster = job.config.runner if job.config.engine == "beam" else job.config.engine
-    if job.warm_start and cluster not in ("fnapi", "local"):
-        raise UsageError(
-            f"--warm-start: {cluster} starts without history; use --engine local or runner fnapi"
-        )
+    if job.warm_start and job.config.runner == "dataflow" and job.config.engine == "beam":
+        raise UsageError("--warm-start: what was learnt is too large for a job that Dataflow takes")
     chosen = engine(job.config)
     with observed(job.config.observe, job.stop) as meters:
         job = replace(job, config=_labelled(job.config), meters=meters)

@@ -73,6 +73,11 @@ def shards(config: Config, source: str) -> list[Shard]:
     return made
 
 
+def snapshots(config: Config, source: str | None) -> dict[int, bytes]:
+    """`shards` as bytes, by index, for engines that begin them elsewhere; none without a source."""
+    return {shard.index: shard.snapshot() for shard in shards(config, source)} if source else {}
+
+
 def _stored(config: Config, span_ms: float) -> Iterator[pa.Table]:
     """Rows of ``signal_buckets``, an hour at a time."""
     bucket_s = config.settings.windows.detect_s

@@ -12,6 +12,7 @@ Here is the pipeline, and the run that has all of it in this process; `pipelines
 import gc
 import logging
 import uuid
+from collections.abc import Mapping
 from functools import partial
 
 import apache_beam as beam
@@ -77,12 +78,10 @@ def run(job: Job) -> Report:
             outputs = here.outputs = Outputs(config, store, job.stop, here.meters)
             try:
                 correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
-                if job.warm_start:
-                    learnt = warm.shards(config, job.warm_start)
-                    here.begun = {shard.index: shard.snapshot() for shard in learnt}
+                learnt = warm.snapshots(config, job.warm_start)
                 with correlator:
                     watch.enter("read")
-                    _execute(job, job_id, here)
+                    _execute(job, job_id, here, learnt)
                     watch.enter("correlate")
                     correlator.finish()
                     lines = [line for live in here.shards.values() for line in live.totals.lines()]
@@ -108,8 +107,16 @@ def run(job: Job) -> Report:
         forget(job_id)
 
 
-def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bool, readers: int = 1) -> None:
-    """Put driftline's transforms into a pipeline."""
+def build(
+    pipeline: beam.Pipeline,
+    config: Config,
+    job_id: str,
+    *,
+    until_end: bool,
+    readers: int = 1,
+    learnt: Mapping[int, bytes] | None = None,
+) -> None:
+    """Put driftline's transforms into a pipeline; ``learnt``: snapshots that shards begin with, by index."""
     source = TelemetrySource(job_id, readers=readers)
     inlet = Inlet(partial(_open_source, config, until_end), config.settings, until_end)
     open_outputs = partial(_open_outputs, config)
@@ -129,7 +136,7 @@ def build(pipeline: beam.Pipeline, config: Config, job_id: str, *, until_end: bo
     )
     _ = (
         apart.messages
-        | "Shard" >> beam.ParDo(ShardDoFn(config.settings, job_id)).with_output_types(bytes)
+        | "Shard" >> beam.ParDo(ShardDoFn(config.settings, job_id, learnt or {})).with_output_types(bytes)
         | "Write" >> beam.ParDo(WriteEmissions(open_outputs, job_id))
     )
     _ = apart[DEAD_LETTERS] | "WriteDeadLetters" >> beam.ParDo(WriteDeadLetters(open_outputs, job_id))
@@ -142,10 +149,10 @@ def options(config: Config) -> PipelineOptions:
     return PipelineOptions([*RUNNER_OPTIONS[config.runner], *config.engine_options])
 
 
-def _execute(job: Job, job_id: str, here: Process) -> None:
+def _execute(job: Job, job_id: str, here: Process, learnt: Mapping[int, bytes]) -> None:
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=options(job.config))
-    build(pipeline, job.config, job_id, until_end=job.until_end)
+    build(pipeline, job.config, job_id, until_end=job.until_end, learnt=learnt)
     gc.freeze()
     try:
         pipeline.run().wait_until_finish()

@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -20,6 +21,7 @@ from operators.adapters.beam.totals import FINISHED, OUTPUTS
 from operators.clickhouse import Store
 from operators.meters import UNMETERED
 from operators.store_errors import SinkError, StoreError
+from pipelines import warm
 from pipelines.engines import beam as engine
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.counted import Counted
@@ -61,9 +63,10 @@ def run(job: Job) -> Report:
         outputs = Outputs(config, store, job.stop, job.meters)
         try:
             correlator = Correlator(store, outputs, config.correlate_s, stop=job.stop, meters=job.meters)
+            learnt = warm.snapshots(config, job.warm_start)
             with correlator:
                 watch.enter("submit")
-                submitted = submit(job, chosen, run_id)
+                submitted = submit(job, chosen, run_id, learnt)
                 watched = _Watched(job, store, submitted, flink, run_id, cloud.job_name)
                 watch.enter("read")
                 ending, savepoint = watched.until_it_ends()
@@ -92,13 +95,15 @@ def run(job: Job) -> Report:
     )
 
 
-def submit(job: Job, chosen: PipelineOptions, run_id: str) -> Any:
+def submit(job: Job, chosen: PipelineOptions, run_id: str, learnt: Mapping[int, bytes]) -> Any:
     """Build the pipeline and hand it to the runner that the options name."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     _reach(chosen)
     try:
         pipeline = beam.Pipeline(options=chosen)
-        engine.build(pipeline, job.config, run_id, until_end=job.until_end, readers=readers(chosen))
+        engine.build(
+            pipeline, job.config, run_id, until_end=job.until_end, readers=readers(chosen), learnt=learnt
+        )
         return pipeline.run()
     except (RuntimeError, ValueError, OSError, grpc.RpcError, grpc.FutureTimeoutError) as problem:
         said = problem.details() if isinstance(problem, grpc.Call) else str(problem)

@@ -25,6 +25,7 @@ from operators.adapters.kafka.aio import settings as words
 from operators.adapters.source import SourceError
 from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
+from pipelines import warm
 from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, kafka_options
@@ -84,8 +85,9 @@ class Worker(Service):
             loop=self.loop,
             beacon=self.beacon,
         )
+        learnt = await asyncio.to_thread(warm.snapshots, self.config, self._job.warm_start)
         self.detecting = Detecting(
-            self.options, settings, self.outputs, meters, loop=self.loop, beacon=self.beacon
+            self.options, settings, self.outputs, learnt, meters, loop=self.loop, beacon=self.beacon
         )
         self.correlator = Correlator(
             self.store,

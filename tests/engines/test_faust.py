@@ -18,8 +18,14 @@ import pytest
 from benchmarks.reliability.outcome import Outcome, differences
 from benchmarks.reliability.place import PARTS, FaultError, Feed, Place, recreate
 from benchmarks.reliability.recorded import Record
+from operators.adapters.drive import series_of
+from pipelines import warm
+from pipelines.config import resolve
+from pipelines.engines.job import Job
+from pipelines.run import start
 from pipelines.stack import Stack
 from pipelines.stack.ports import Ports
+from tests.contract import recording
 from tests.engines.broker import until
 
 
@@ -131,3 +137,13 @@ def test_a_topic_made_anew_is_not_taken_for_what_was_read(place: Place, records:
     place.start(until_end=True)
     with pytest.raises(FaultError, match="deleted and made anew"):
         place.end()
+
+
+def test_a_group_that_starts_warm_knows_what_history_taught(
+    place: Place, records: Sequence[Record], tmp_path: Path
+) -> None:
+    recording.write(tmp_path / "past")
+    config = resolve(place.file, engine="faust")
+    send(place, records[:200])  # too few to know all series by
+    report = start(Job(config, until_end=True, warm_start=str(tmp_path / "past")))
+    assert report.series == sum(map(series_of, warm.shards(config, str(tmp_path / "past"))))

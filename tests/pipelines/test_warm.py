@@ -68,7 +68,8 @@ def test_an_empty_history_is_wrong_use(tmp_path: Path) -> None:
         warm.shards(config, str(tmp_path))
 
 
-def test_other_engines_say_that_they_cannot() -> None:
-    config = resolve(input="kafka://127.0.0.1:1", clickhouse="http://127.0.0.1:1/d", engine="faust")
-    with pytest.raises(UsageError, match="--warm-start: faust"):
+def test_dataflow_takes_no_job_that_large() -> None:
+    places = {"input": "kafka://127.0.0.1:1", "clickhouse": "http://127.0.0.1:1/d"}
+    config = resolve(**places, engine="beam", runner="dataflow")
+    with pytest.raises(UsageError, match=r"--warm-start: .* Dataflow"):
         start(Job(config, warm_start="7d"))

@@ -44,7 +44,7 @@ class Live:
 class Process:
     """Everything of one job in this process.
 
-    Where all of the job is in it: ``acknowledgements``, and ``begun``, snapshots of shards that start warm.
+    ``acknowledgements``: where all of the job is in it.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -56,7 +56,6 @@ class Process:
     outputs: Any = None
     inlet: Inlet | None = None
     shards: dict[int, Live] = field(default_factory=dict)
-    begun: dict[int, bytes] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 

@@ -10,7 +10,7 @@ then the packets once more, their emissions being out already.
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -41,16 +41,23 @@ LAYOUT = b"\x01"
 
 
 class ShardDoFn(beam.DoFn):
-    """(shard index, packet) to handouts, all as bytes."""
+    """(shard index, packet) to handouts, all as bytes.
+
+    Args:
+        settings: of the core.
+        job_id: of the run.
+        learnt: snapshots that shards without state begin with, by index.
+    """
 
     STAMP = ReadModifyWriteStateSpec("stamp", BytesCoder())
     SNAPSHOT = ReadModifyWriteStateSpec("snapshot", BytesCoder())
     TOTALS = ReadModifyWriteStateSpec("totals", BytesCoder())
     LOG = BagStateSpec("messages", BytesCoder())
 
-    def __init__(self, settings: Settings, job_id: str) -> None:
+    def __init__(self, settings: Settings, job_id: str, learnt: Mapping[int, bytes]) -> None:
         self._settings = settings
         self._job_id = job_id
+        self._learnt = learnt
 
     def process(
         self,
@@ -110,7 +117,7 @@ class ShardDoFn(beam.DoFn):
                     "resume with the version that wrote it, or start without a savepoint"
                 )
             data, counted = snapshot.read(), totals.read()
-        begun = data or process(self._job_id).begun.get(index)
+        begun = data or self._learnt.get(index)
         shard = Shard.restore(begun, self._settings) if begun else Shard(index, self._settings)
         known = decode_totals(counted) if counted else Totals(self._job_id, index)
         live = Live(shard, stamp or b"", known, snapshot_bytes=len(data or b""))

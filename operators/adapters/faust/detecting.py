@@ -50,6 +50,7 @@ class Detecting(Stage):
         options: how the broker is reached; ``group`` names the app.
         settings: of the core.
         outputs: the sinks; called in threads, one call at a time.
+        warm: snapshots that shards without a journal begin with, by index.
         meters: told of emissions and of what the shards kept here hold.
     """
 
@@ -58,12 +59,14 @@ class Detecting(Stage):
         options: KafkaOptions,
         settings: Settings,
         outputs: Outputs,
+        warm: Mapping[int, bytes],
         meters: Meters = UNMETERED,
         **service: Any,
     ) -> None:
         super().__init__(options, messages_topic(options.group), **service)
         self._settings = settings
         self._outputs = outputs
+        self._warm = warm
         self._meters = meters
         self._told_s = float("-inf")
         self._keepers: dict[int, Keeper] = {}
@@ -107,7 +110,10 @@ class Detecting(Stage):
         first = await self.consumer.beginning_offsets(list(assigned)) if assigned else {}
         keepers = await asyncio.gather(
             *(
-                Keeper.open(place.partition, journal, first[place], self._settings, group)
+                Keeper.open(
+                    *(place.partition, journal, first[place], self._settings, group),
+                    warm=self._warm.get(place.partition),
+                )
                 for place, journal in journals.items()
             )
         )

@@ -87,7 +87,9 @@ class Keeper:
         self.marked_at = offset
 
     @classmethod
-    async def open(cls, index: int, journal: Journal, first: int, settings: Settings, group: str) -> Self:
+    async def open(
+        cls, index: int, journal: Journal, first: int, settings: Settings, group: str, warm: bytes | None
+    ) -> Self:
         """The shard as its journal has it, or a new one.
 
         Args:
@@ -96,13 +98,15 @@ class Keeper:
             first: offset of the first of its messages that is still there.
             settings: of the core.
             group: name of the app.
+            warm: snapshot that a new one begins with.
 
         Raises:
             JournalError: the journal cannot be gone on with, or messages since are lost.
         """
         saved = await journal.open()
         if saved is None:
-            keeper = cls(Shard(index, settings), journal, str(uuid.uuid4()), first, Figures())
+            shard = Shard.restore(warm, settings) if warm else Shard(index, settings)
+            keeper = cls(shard, journal, str(uuid.uuid4()), first, Figures())
             await keeper.commit(save=True)
             return keeper
         state = decode(saved.state, _State)

@@ -123,7 +123,7 @@ def test_a_stop_without_a_savepoint_is_an_error_that_says_what_is_left(
 def test_a_job_server_that_is_not_there_is_said_at_once(nobody: str) -> None:
     asked = job(f"--job_endpoint={nobody}", "--flink_master=127.0.0.1:9", "--environment_type=EXTERNAL")
     with pytest.raises(EngineError, match=rf"no job server answers at {nobody} \(--job_endpoint\)"):
-        cluster.submit(asked, beam.options(asked.config), "run")
+        cluster.submit(asked, beam.options(asked.config), "run", {})
 
 
 def test_what_a_job_server_refuses_is_said_in_its_words() -> None:
@@ -139,4 +139,4 @@ def test_what_a_job_server_refuses_is_said_in_its_words() -> None:
             "--job_server_timeout=1",
         )
         with pytest.raises(EngineError, match=r"the job was not taken: \w+"):
-            cluster.submit(asked, beam.options(asked.config), "run")
+            cluster.submit(asked, beam.options(asked.config), "run", {})

@@ -112,7 +112,7 @@ def test_a_shard_lost_from_memory_at_every_message_is_restored(
     for number, message in enumerate(messages):
         if number % 5 != 1:
             forget("job")
-        found += emitted(fed(ShardDoFn(SETTINGS, "job"), state, message))
+        found += emitted(fed(ShardDoFn(SETTINGS, "job", {}), state, message))
     assert found == expected
 
 
@@ -120,7 +120,7 @@ def test_a_bundle_that_failed_leaves_nothing_behind(
     messages: list[Message], expected: list[Emission]
 ) -> None:
     forget("job")
-    dofn, state, found = ShardDoFn(SETTINGS, "job"), State(), []
+    dofn, state, found = ShardDoFn(SETTINGS, "job", {}), State(), []
     for number, message in enumerate(messages):
         if number % 3 == 0:  # processed, then lost: Beam's state stays as it was
             lost = state.copy()
@@ -137,7 +137,7 @@ def test_the_log_is_folded_into_the_snapshot_once_it_outgrows_it(
 ) -> None:
     monkeypatch.setattr(module, "MIN_LOG_BYTES", 1)
     forget("job")
-    dofn, state, snapshots = ShardDoFn(SETTINGS, "job"), State(), set()
+    dofn, state, snapshots = ShardDoFn(SETTINGS, "job", {}), State(), set()
     for message in messages:
         list(fed(dofn, state, message))
         snapshots.add(state.snapshot.value)
@@ -147,7 +147,7 @@ def test_the_log_is_folded_into_the_snapshot_once_it_outgrows_it(
 
 def test_how_far_a_shard_is_travels_with_its_emissions(messages: list[Message]) -> None:
     forget("job")
-    dofn, state = ShardDoFn(SETTINGS, "job"), State()
+    dofn, state = ShardDoFn(SETTINGS, "job", {}), State()
     reached: list[int] = []
     for message in messages:
         reached += [told.done_to for told in fed(dofn, state, message) if told.done_to is not None]
@@ -163,10 +163,10 @@ def test_totals_count_every_message_once_whatever_is_lost(
     state, told = State(), []
     for number, message in enumerate(messages):
         if number % 4 == 0:
-            list(fed(ShardDoFn(SETTINGS, "job"), state.copy(), message))
+            list(fed(ShardDoFn(SETTINGS, "job", {}), state.copy(), message))
         if number % 3 == 0:
             forget("job")
-        told += [each.totals for each in fed(ShardDoFn(SETTINGS, "job"), state, message) if each.totals]
+        told += [each.totals for each in fed(ShardDoFn(SETTINGS, "job", {}), state, message) if each.totals]
     assert [totals.position for totals in told] == sorted({totals.position for totals in told})
     counts = told[-1].counts
     assert counts["telemetry.requests.v1", "accepted", ""] == len(messages)
@@ -181,10 +181,12 @@ def test_a_resumed_run_closes_the_accounts_of_the_one_before(
     forget("first")
     forget("second")
     for message in messages[:half]:
-        list(fed(ShardDoFn(SETTINGS, "first"), state, message))
+        list(fed(ShardDoFn(SETTINGS, "first", {}), state, message))
     told: list[Totals] = []
     for message in messages[half:]:
-        told += [each.totals for each in fed(ShardDoFn(SETTINGS, "second"), state, message) if each.totals]
+        told += [
+            each.totals for each in fed(ShardDoFn(SETTINGS, "second", {}), state, message) if each.totals
+        ]
     last = {totals.run_id: totals for totals in told}
     accepted = {run: totals.counts["telemetry.requests.v1", "accepted", ""] for run, totals in last.items()}
     assert accepted == {"first": half, "second": len(messages) - half}
@@ -194,10 +196,10 @@ def test_a_resumed_run_closes_the_accounts_of_the_one_before(
 def test_state_of_another_layout_is_refused(messages: list[Message]) -> None:
     state = State()
     forget("job")
-    list(fed(ShardDoFn(SETTINGS, "job"), state, messages[0]))
+    list(fed(ShardDoFn(SETTINGS, "job", {}), state, messages[0]))
     state.stamp.value = b"\x09" + (state.stamp.value or b"")[1:]
     with pytest.raises(StateError, match=r"layout 9.*reads 1.*resume with the version that wrote it"):
-        list(fed(ShardDoFn(SETTINGS, "job"), state, messages[1]))
+        list(fed(ShardDoFn(SETTINGS, "job", {}), state, messages[1]))
 
 
 def test_a_handout_survives_its_bytes(expected: list[Emission]) -> None:
