@@ -134,14 +134,14 @@ class Progress(Thread):
 
 
 def cpu_seconds(stack: Stack) -> Counter[str]:
-    """Of this process, and of each of the stack's with its children."""
+    """Of this process, and of each of the stack's with all it started."""
     spent: Counter[str] = Counter({"driver": time.process_time()})
-    for one in stack.status():
-        root = psutil.Process(one.pid)
-        for process in (root, *root.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # ended meanwhile, or another user's
+            name, _, folder = process.environ().get("DRIFTLINE_STACK_PROCESS", "").partition("@")
+            if folder == str(stack.folder):
                 times = process.cpu_times()
-                spent[one.name] += times.user + times.system
+                spent[name] += times.user + times.system
     return spent
 
 
