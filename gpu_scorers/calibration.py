@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.scores import FAMILIES, FAMILY_SHARE, SCORERS
 from gpu_scorers.tails import SMALLEST, cauchy
 
 #: Pseudo-values of the prior.
@@ -27,6 +27,9 @@ _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
 #: Scorers of each family.
 _MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
+
+#: Share of each family.
+_SHARES = torch.tensor([FAMILY_SHARE[family] for family in FAMILIES], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Verdict:
     p: Tensor
     leading: Tensor
     each: Tensor
+
+    @property
+    def together(self) -> Tensor:
+        """f64 [series]: one p-value of all families, each with its share."""
+        return cauchy(self.p, shares=_SHARES)
 
 
 class Calibration:

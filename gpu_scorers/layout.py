@@ -16,8 +16,8 @@ QUANTUM = 2.0**-14
 REPEAT_BINS = 512
 #: Sign bits of the repeat counter's code.
 REPEAT_BITS = 24
-#: Quantiles of the distance to the nearest centroid beyond which vectors are counted.
-FAR_QUANTILES = (0.99, 0.999)
+#: Quantiles of the distance to the nearest centroid beyond which vectors are counted; 1 is the farthest seen.
+FAR_QUANTILES = (0.99, 0.999, 1.0)
 
 Array = npt.NDArray[np.float64]
 

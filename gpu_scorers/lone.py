@@ -22,7 +22,6 @@ from gpu_scorers.reference import LEAST_BUCKETS, Reference
 from gpu_scorers.runs import run_length
 from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
-from gpu_scorers.tails import cauchy
 
 Rows = npt.NDArray[np.floating]
 
@@ -57,7 +56,7 @@ class Half:
             self.reference.model.expand(count, -1),
             self.reference.effective.expand(count),
         )
-        return cauchy(self.calibration(every.score(sums).p).p)
+        return self.calibration(every.score(sums).p).together
 
 
 class LoneSeries:

@@ -6,9 +6,14 @@ ever seen through its Gram matrix (buckets x buckets).
 """
 
 import torch
+from scipy.special import polygamma
 from torch import Tensor
 
 Model = dict[str, Tensor]
+#: Coordinates quieter than this share of the usual variance say nothing about how much variances differ.
+_QUIETEST = 0.01
+#: Variances of log variances are never taken to differ less than this: the prior is worth some 100 buckets.
+_ALIKE = 0.02
 
 
 def fit(mean: Tensor, n: Tensor, within: Tensor | None = None) -> Model:
@@ -100,14 +105,28 @@ def pseudo_f(model: Model, mean: Tensor, n: Tensor, unusual: Tensor) -> tuple[Te
     return apart / variance(model, n, unusual), directions, directions * model["dof"].squeeze(-1)
 
 
-def coordinate_spread(mean: Tensor, n: Tensor, centre: Tensor) -> Tensor:
-    """f64 [series, width]: each coordinate's variance between buckets, shrunk to the block's mean of it."""
-    own = ((mean - centre[:, None]).square() * n[..., None]).sum(1) / (mean.shape[1] - 1)
-    return 0.9 * own + 0.1 * own.mean(-1, keepdim=True) + 1e-30
+def coordinate_spread(mean: Tensor, n: Tensor, centre: Tensor) -> tuple[Tensor, Tensor]:
+    """Each coordinate's variance between buckets, moderated (Smyth 2004).
+
+    The less the coordinates' variances differ beyond chance, the more each leans on the mean of all.
+
+    Returns:
+        The variance, f64 [series, width], and how many times surer it is than from the buckets alone,
+        f64 [series, 1].
+    """
+    free = mean.shape[1] - 1
+    own = ((mean - centre[:, None]).square() * n[..., None]).sum(1) / free
+    usual = own.mean(-1, keepdim=True) + 1e-30
+    by_chance = float(polygamma(1, free / 2))
+    differ = own.maximum(_QUIETEST * usual).log().var(-1, keepdim=True) - by_chance
+    differ = differ.clamp_min(_ALIKE)
+    # trigamma(x) is about 1/x + 1/(2 x^2), solved for x
+    prior = ((1 + (1 + 2 * differ).sqrt()) / differ).clamp_min(0.1 * free)
+    return (free * own + prior * usual) / (free + prior), 1 + prior / free
 
 
 def largest_t2(model: Model, mean: Tensor, n: Tensor, unusual: Tensor) -> tuple[Tensor, Tensor]:
     """Largest squared t over the coordinates and its degrees of freedom, f64 [series] each."""
     scale = (variance(model, n, unusual) / model["trace"].squeeze(-1))[:, None]
     t2 = (mean - model["centre"]).square() / (model["spread"] * scale)
-    return t2.amax(-1), model["dof"].squeeze(-1)
+    return t2.amax(-1), (model["dof"] * model["surer"]).squeeze(-1)

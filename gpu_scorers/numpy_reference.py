@@ -85,7 +85,7 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
         centre, spread, model = moments(values, None)
         variance = _variance(model, n[-1], unusual)
         t2 = ((values[-1] - centre) ** 2 / (spread * variance / model["trace"])).max()
-        return min(1.0, float(scipy.stats.f.sf(t2, 1, model["dof"])) * layout.dim)
+        return min(1.0, float(scipy.stats.f.sf(t2, 1, model["dof"] * model["surer"])) * layout.dim)
 
     def counts(name: str, usual: Floats | None = None, clump: float = 1.0) -> float:
         values = block(name, every)
@@ -114,7 +114,7 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
     whitened = block("lin", adjusted) @ spec.whitening.numpy()
     return {
         "mmd_adj": quadratic(block("rff", adjusted), unusual=unusual)[1],
-        "white_adj": quadratic(whitened, unusual=unusual)[1],
+        "white_adj": quadratic(whitened / np.sqrt(moments(whitened, None)[1]), unusual=unusual)[1],
         "maxdir_adj": direction(whitened),
         "mmd": quadratic(fourier, within_fourier, strayed)[1],
         "clus": p_shares,
@@ -145,23 +145,30 @@ def _moments(mean: Floats, n: Floats, within: float | None) -> tuple[Floats, Flo
             break
         inflation += 2 * serial
         squares += 2 * serial**2
-    usual = (total - (n**2).sum() / total) / free
+    size = (total - (n**2).sum() / total) / free
     trace *= free / max(buckets - inflation, 1.0)
     intra = 0.0
     if within is not None:
-        intra = min(max((trace - within) / (trace + (usual - 1) * within), 0.0), 1.0)
+        intra = min(max((trace - within) / (trace + (size - 1) * within), 0.0), 1.0)
     own = (n[:, None] * (mean - centre) ** 2).sum(0) / free
+    usual = own.mean() + 1e-30
+    differ = 0.02
+    if width > 1:
+        chance = float(scipy.special.polygamma(1, free / 2))
+        differ = max(np.log(np.maximum(own, 0.01 * usual)).var(ddof=1) - chance, differ)
+    prior = max((1 + math.sqrt(1 + 2 * differ)) / differ, 0.1 * free)
     model = {
         "trace": trace,
         "directions": directions,
         "dof": max(buckets / (1 + squares), 3.0) - 1,
         "inflation": inflation,
         "total": total,
-        "usual": usual,
+        "usual": size,
+        "surer": 1 + prior / free,
         "intra": intra,
         "within": math.nan if within is None else within,
     }
-    return centre, 0.9 * own + 0.1 * own.mean() + 1e-30, model
+    return centre, (free * own + prior * usual) / (free + prior), model
 
 
 def _variance(model: dict[str, float], n: float, unusual: float) -> float:

@@ -19,6 +19,10 @@ from gpu_scorers.layout import FAR_QUANTILES, REPEAT_BINS, REPEAT_BITS, Layout
 #: Rows longer than this multiple of the median norm are shortened to it: no vector outweighs a bucket.
 NORM_LIMIT = 16.0
 _LLOYD_ROUNDS = 15
+#: Least scatter along an axis, as a share of the usual one: what rounding may leave.
+_LEAST_SCATTER = 1e-4
+#: Dimensions to sample rows up to which the sample's scatter is believed axis by axis.
+_ENOUGH = 0.25
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,9 @@ class Spec:
         scale: Median norm of the sample; vectors are divided by it.
         projection: f32 [dim, features/2 + axes + clusters + bits], everything one GEMM yields.
         offset: f32 [the same width], added to it.
-        thresholds: f32 [2], squared distances beyond which a vector is far.
-        whitening: f64 [dim, dim], full whitening, applied to means when a window is scored.
+        thresholds: f32 [far], squared distances beyond which a vector is far.
+        whitening: f64 [dim, dim], principal axes, each in units of what single vectors scatter along it about
+            their centroids; applied to means when a window is scored.
         expected: f64 [clusters, dense], mean feature row of each centroid's members: the control variate.
         weight: f64 [clusters], Pearson weights of the cluster shares.
         given: `gpu_scorers.given.Given`, what is expected given the other side; None: scored alone.
@@ -89,7 +94,6 @@ class Spec:
         vectors_ = vectors_ * torch.where(vectors_.sum(0) < 0, -1.0, 1.0).double()
         if float(values[0]) <= 0:
             raise ValueError("a spec needs vectors that differ")
-        floor = (0.02 + 0.25 * dim / rows) * values.mean()
         leading = vectors_[:, : layout.axes] / (values[: layout.axes] + 1e-6 * values[0]).sqrt()
         centroids = _centroids(x, layout.clusters, random)
         signs = torch.from_numpy(random.standard_normal((dim, REPEAT_BITS)))
@@ -106,14 +110,14 @@ class Spec:
             projection=torch.cat(parts, 1).float(),
             offset=torch.cat(offsets).float(),
             thresholds=torch.full((len(FAR_QUANTILES),), torch.inf),
-            whitening=vectors_ / (values + floor).sqrt(),
+            whitening=vectors_,
             expected=torch.zeros(layout.clusters, layout.dense).double(),
             weight=torch.ones(layout.clusters).double(),
         )
-        return blank._with_quantiles((x.float() * scale).numpy()).to(device)
+        return blank._refined((x.float() * scale).numpy()).to(device)
 
-    def _with_quantiles(self, x: npt.NDArray[np.floating]) -> "Spec":
-        """Thresholds, control variate and weights, from the features of the sample itself."""
+    def _refined(self, x: npt.NDArray[np.floating]) -> "Spec":
+        """Thresholds, control variate, weights and units of the axes, from the features of the sample."""
         dense, member = _features(self, x)
         near = dense[:, self.layout.blocks["near"]].squeeze(1)
         size = member.sum(0)
@@ -121,10 +125,16 @@ class Spec:
         expected = (member.T @ dense + pull * dense.mean(0)) / (size + pull)[:, None]
         expected[:, 0] = 0.0
         share = size / len(x)
+        where = self.layout.blocks["lin"]
+        scatter = ((dense[:, where] - member @ expected[:, where]) @ self.whitening).square().mean(0)
+        # axes along which nothing varies tell most, where there are rows enough to know that nothing does
+        unsure = max(self.layout.dim / len(x) - _ENOUGH, 0.0)
+        floor = (_LEAST_SCATTER + 0.4 * unsure) * scatter.mean()
         quantiles = torch.quantile(near[:20_000], torch.tensor(FAR_QUANTILES).double())
         return replace(
             self,
             thresholds=quantiles.float(),
+            whitening=self.whitening / (scatter + floor).sqrt(),
             expected=expected,
             weight=(share + 0.2 / self.layout.clusters).rsqrt(),
         )

@@ -24,9 +24,13 @@ def gamma_poisson_tail(count: Tensor, shape: Tensor, prob: Tensor) -> Tensor:
     return torch.from_numpy(np.clip(p, SMALLEST, 1.0)).to(count.device)
 
 
-def cauchy(p: Tensor, dim: int = -1) -> Tensor:
-    """Cauchy combination (Liu and Xie 2020) of p-values, valid in the tail whatever their dependence."""
+def cauchy(p: Tensor, dim: int = -1, shares: Tensor | None = None) -> Tensor:
+    """Cauchy combination (Liu and Xie 2020) of p-values, valid in the tail whatever their dependence.
+
+    ``shares`` of each along the last dimension, summing to 1; None: equal ones.
+    """
     p = p.clamp(SMALLEST, 0.99)
-    t = torch.where(p < 1e-8, 1 / (p * math.pi), torch.tan((0.5 - p) * math.pi)).mean(dim)
+    each = torch.where(p < 1e-8, 1 / (p * math.pi), torch.tan((0.5 - p) * math.pi))
+    t = each.mean(dim) if shares is None else each @ shares
     tail = torch.where(t > 1e7, 1 / (t.clamp_min(1) * math.pi), 0.5 - torch.atan(t) / math.pi)
     return tail.clamp(SMALLEST, 1.0)

@@ -3,7 +3,7 @@
 from gpu_scorers.scores.mean import MAXDIR_ADJ, MMD_ADJ, WHITE_ADJ
 from gpu_scorers.scores.mix import CLUS, MAXCLUS, MMD
 from gpu_scorers.scores.repeats import REPEATS
-from gpu_scorers.scores.scorer import FAMILIES, Family, Scorer, Tested
+from gpu_scorers.scores.scorer import FAMILIES, FAMILY_SHARE, Family, Scorer, Tested
 from gpu_scorers.scores.spread import QUAD, SPREAD
 from gpu_scorers.scores.tails import OUT
 
@@ -21,4 +21,4 @@ SCORERS: tuple[Scorer, ...] = (
     REPEATS,
 )
 
-__all__ = ["FAMILIES", "SCORERS", "Family", "Scorer", "Tested"]
+__all__ = ["FAMILIES", "FAMILY_SHARE", "SCORERS", "Family", "Scorer", "Tested"]

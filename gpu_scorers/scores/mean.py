@@ -53,18 +53,22 @@ def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
+def _direction_model(view: View) -> Model:
+    mean = view.once(_whitened)
+    model = moments.fit(mean, view.n)
+    spread, surer = moments.coordinate_spread(mean, view.n, model["centre"])
+    return {**model, "spread": spread, "surer": surer}
+
+
 def _whitened_model(view: View) -> Model:
-    return moments.fit(view.once(_whitened), view.n)
+    # topics in runs move some axes far more than others: each counts in units of its own scatter
+    scale = view.once(_direction_model)["spread"].rsqrt()
+    return {**moments.fit(view.once(_whitened) * scale[:, None], view.n), "scale": scale}
 
 
 def _whitened_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.once(_whitened), view.n, unusual)
+    f, df1, df2 = moments.pseudo_f(model, view.once(_whitened) * model["scale"], view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
-
-
-def _direction_model(view: View) -> Model:
-    mean, model = view.once(_whitened), view.once(_whitened_model)
-    return {**model, "spread": moments.coordinate_spread(mean, view.n, model["centre"])}
 
 
 def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
@@ -80,9 +84,13 @@ def _kernel_follow(model: Model, view: View) -> Model:
 
 
 def _whitened_follow(model: Model, view: View) -> Model:
+    return moments.follow(model, view.once(_whitened) * model["scale"], view.n)
+
+
+def _direction_follow(model: Model, view: View) -> Model:
     return moments.follow(model, view.once(_whitened), view.n)
 
 
 MMD_ADJ = Scorer("mmd_adj", 2, "mean", _kernel_model, _kernel_test, _kernel_follow)
-WHITE_ADJ = Scorer("white_adj", 2, "mean", _whitened_model, _whitened_test, _whitened_follow)
-MAXDIR_ADJ = Scorer("maxdir_adj", 2, "mean", _direction_model, _direction_test, _whitened_follow)
+WHITE_ADJ = Scorer("white_adj", 3, "mean", _whitened_model, _whitened_test, _whitened_follow)
+MAXDIR_ADJ = Scorer("maxdir_adj", 3, "mean", _direction_model, _direction_test, _direction_follow)

@@ -11,6 +11,8 @@ from gpu_scorers.view import View
 Family = Literal["mean", "mix", "spread", "tails", "repeats"]
 #: Families in the order of every array of family p-values.
 FAMILIES: tuple[Family, ...] = ("mean", "mix", "spread", "tails", "repeats")
+#: Shares of a series' alarm budget, by family; the mix has a verdict and a small share of its own.
+FAMILY_SHARE: dict[Family, float] = {"mean": 0.35, "mix": 0.1, "spread": 0.2, "tails": 0.15, "repeats": 0.2}
 Model = dict[str, Tensor]
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
-from gpu_scorers.scores import FAMILIES, SCORERS
+from gpu_scorers.scores import FAMILIES, FAMILY_SHARE, SCORERS
 from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
@@ -20,8 +20,6 @@ from schemas.outputs import CalibrationSource
 
 Floats = npt.NDArray[np.float64]
 
-#: Shares of a series' alarm budget, by family; the mix has a verdict and a small share of its own.
-FAMILY_SHARE = {"mean": 0.35, "mix": 0.1, "spread": 0.2, "tails": 0.15, "repeats": 0.2}
 #: Shares by scale: the windows themselves, then the longer ones.
 SCALE_SHARE = (0.6, 0.25, 0.15)
 #: Time over which what a series has been of late fades e-fold, ms: topics wander over hours, and hardly in

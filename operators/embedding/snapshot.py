@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from operators.embedding.state import EmbeddingState
 
 KIND = "embeddings"
-VERSION = 3
+VERSION = 4
 _ROWS = ("bucket", "request", "x", "cell", "feeds")
 _NOTHING = np.zeros(0)
 
