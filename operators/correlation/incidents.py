@@ -195,10 +195,8 @@ def _ways(members: Sequence[Episode]) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange], root: dict[str, str]) -> Verdict:
-    types: dict[str, float] = {}
-    for suspect in suspects:
-        types[suspect.change_type] = max(types.get(suspect.change_type, 0.0), suspect.score)
-    return classify(members, types, root)
+    # of several changes one did it: the others' types say nothing
+    return classify(members, {first.change_type: first.score for first in suspects[:1]}, root)
 
 
 def _severity(
