@@ -20,7 +20,7 @@ ROWS = 16_384
 def run() -> dict[str, object]:
     """Measure on the device there is; a machine's other work shows in the figures."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    topics, random = Topics(DIM), np.random.default_rng(0)
+    topics, random = Topics.shaped(DIM), np.random.default_rng(0)
     rows = topics.draw(random, ROWS, 1)
     halves = torch.from_numpy(rows.astype(np.float16)).to(device)
     folds = []
