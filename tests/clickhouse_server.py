@@ -3,22 +3,20 @@
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from pipelines.stack import Ports
+
 START_S = 60
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on, and that no outgoing connection is given."""
+    return Ports.free().clickhouse
 
 
 class Server:
@@ -62,7 +60,7 @@ class Server:
         """End it; returns how it ended."""
         assert self._process is not None
         self._process.send_signal(number)
-        ended = self._process.wait(30)
+        ended = self._process.wait(120)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._process = None

@@ -100,9 +100,9 @@ org.apache.kafka.common.security.scram.ScramLoginModule required;
     with (folder / "broker.log").open("wb") as log:
         broker = subprocess.Popen([*run, "kafka.Kafka", properties], stdout=log, stderr=log)
         try:
-            until(lambda: listens(ports[0]) or broker.poll() is not None, "the broker's listeners", 60)
+            until(lambda: listens(ports[0]) or broker.poll() is not None, "the broker's listeners")
             assert broker.poll() is None, (folder / "broker.log").read_text()[-2000:]
-            until(lambda: make_topic(plain, "secured"), "a topic", 60)
+            until(lambda: make_topic(plain, "secured"), "a topic")
             files = (str(folder / name) for name in ("ca.pem", "client.pem", "client.key"))
             yield Secure(plain, tls, sasl, sasl_tls, *files)
         finally:

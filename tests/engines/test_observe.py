@@ -40,7 +40,7 @@ class Process:
     def state(self) -> str:
         """Of the answer to ``/readyz``, with its status; empty while nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self._url}/readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self._url}/readyz", timeout=60) as answer:
                 return f"{answer.status} {json.load(answer)['state']}"
         except urllib.error.HTTPError as problem:
             return f"{problem.code} {json.load(problem)['state']}"
@@ -49,7 +49,7 @@ class Process:
 
     def meters(self, name: str) -> dict[tuple[str, ...], float]:
         """Values by labels, in the order of the labels' names."""
-        with urllib.request.urlopen(f"{self._url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self._url}/metrics", timeout=60) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value

@@ -195,7 +195,7 @@ def test_it_listens_on_loopback_alone(server: Server) -> None:
 
 def start_and_fail(folder: Path, port: int) -> str:
     command = [sys.executable, "-m", "pipelines.chdb_server", "--path", str(folder), "--port", str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return done.stderr

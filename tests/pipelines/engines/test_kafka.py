@@ -20,7 +20,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("recording")
     recording.write(root)
     producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1, "linger.ms": 20})
-    brokers = producer.list_topics(timeout=10).brokers
+    brokers = producer.list_topics(timeout=60).brokers
     for number in (0, 1):
         for line in (root / TOPIC / str(number) / "part.ndjson").read_bytes().splitlines():
             producer.produce(TOPIC, line, partition=number, timestamp=recording.START_MS + 3_600_000)

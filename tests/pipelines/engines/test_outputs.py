@@ -4,11 +4,14 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from operators.emission import Emission
 from operators.sinks import SinkError
+from operators.store_errors import SinkAway
 from pipelines.config import resolve
 from pipelines.engines.outputs import Outputs, open_store
 from tests.outputs import event, incident
@@ -50,3 +53,35 @@ def test_incidents_are_out_at_once_and_an_end_after_a_failure_tells_of_nothing_e
         with pytest.raises(SinkError, match="cannot write"):
             outputs.flush()
         outputs.close()
+
+
+class Silent:
+    """Brokers that answer the third time they are asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def write(self, emission: Emission) -> None: ...
+
+    def flush(self) -> None:
+        self.asked += 1
+        if self.asked < 3:
+            raise SinkAway("nobody answers")
+
+
+def test_brokers_that_are_away_are_waited_for_until_the_run_is_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.engines.outputs.PAUSE_S", 0.0)
+    config, stop = resolve(clickhouse=f"chdb:{tmp_path / 'db'}", output=str(tmp_path / "out")), Event()
+    with open_store(config) as store:
+        outputs = Outputs(config, store, stop)
+        silent: Any = Silent()
+        outputs._publisher = silent
+        outputs.deliver(Emission(0, events=(event(1),)))
+        assert silent.asked == 3
+        silent.asked = 0
+        stop.set()
+        with pytest.raises(SinkAway):
+            outputs.deliver(Emission(0, events=(event(2),)))
+        assert silent.asked == 1

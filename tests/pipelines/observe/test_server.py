@@ -29,7 +29,7 @@ PARTITION = f"{TOPIC}/0"
 def get(url: str, accept: str = "*/*") -> tuple[int, str]:
     asked = urllib.request.Request(url, headers={"Accept": accept})
     try:
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as problem:
         return problem.code, problem.read().decode()

@@ -18,7 +18,7 @@ class Broker:
 
     def __init__(self) -> None:
         self._producer = Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
-        brokers = self._producer.list_topics(timeout=10).brokers
+        brokers = self._producer.list_topics(timeout=60).brokers
         self.servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
 
     def send(self, values: list[bytes], partition: int = 0, topic: str = TOPIC) -> None:
@@ -41,7 +41,7 @@ def options(broker: Broker, request: pytest.FixtureRequest) -> tuple[str, KafkaO
 def read(source: KafkaSource, count: int) -> dict[str, list[bytes]]:
     names = [partition.name for partition in source.partitions()]
     found: dict[str, list[bytes]] = {}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while sum(map(len, found.values())) < count and time.monotonic() < deadline:
         for batch in source.poll(names, 0.2):
             found.setdefault(batch.partition, []).extend(record.value for record in batch.records)
@@ -77,7 +77,7 @@ def test_a_partition_that_waited_half_read_goes_on(broker: Broker, options: tupl
         source.partitions()
         read = {0: 0, 1: 0}
         for number, until in ((1, 10), (0, 5), (1, 25)):
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 120
             while read[number] < until and time.monotonic() < deadline:
                 for batch in source.poll([f"{topic}/{number}"], 0.2):
                     read[number] += len(batch.records)
