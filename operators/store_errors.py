@@ -19,3 +19,7 @@ class StoreUrlError(StoreError):
 
 class SinkError(Exception):
     """A sink could not take what it was given; it keeps it, and the next flush tries again."""
+
+
+class SinkAway(SinkError):
+    """Nobody answered within the sink's patience, so nothing was refused: the next flush may succeed."""

@@ -1,5 +1,6 @@
 """Anomaly events, incidents and dead letters to Kafka."""
 
+import time
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -9,12 +10,14 @@ from operators.adapters.kafka.options import KafkaOptions
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.sinks.dead_letters import dlq_record, dlq_topic
-from operators.store_errors import SinkError
+from operators.store_errors import SinkAway, SinkError
 from schemas.events import cloudevent_kafka
 from schemas.outputs import AnomalyEvent, Incident
 
 ANOMALIES = "anomalies.v1"
 INCIDENTS = "incidents.v1"
+#: Share of its patience that a flush must have spent for a failure to be silence: refusals come at once.
+_PATIENT = 0.9
 
 
 class KafkaSink:
@@ -59,18 +62,28 @@ class KafkaSink:
             self._pending.append(OutRecord(dlq_topic(letter.topic), None, *dlq_record(letter)))
 
     def flush(self) -> None:
-        """Send what was gathered and wait until the brokers have it; raises `SinkError`, keeping the rest."""
+        """Send what was gathered and wait until the brokers have it.
+
+        Raises:
+            SinkAway: the brokers gave no answer for as long as this waits; what they do not have is kept.
+            SinkError: they refuse some of it; the rest is kept.
+        """
         if not self._pending:
             return
+        began = time.monotonic()
         if self._producer is None:
-            self._producer = connect_producer(self._client, self._options)
+            try:
+                self._producer = connect_producer(self._client, self._options)
+            except SinkError as problem:  # it could be reached before
+                raise SinkAway(str(problem)) from None
         sent, failed = self._pending, self._producer.deliver(self._pending)
         self._pending = _kept(sent, failed)
         if failed:
             # with idempotence, some libraries send nothing more after a record that the broker refused
             self.close()
             # those whose answer was lost may arrive twice: at least once, and the id tells
-            raise SinkError(
+            kind = SinkError if time.monotonic() - began < _PATIENT * self._options.timeout_s else SinkAway
+            raise kind(
                 f"kafka://{self._options.servers}: {len(failed)} of {len(sent)} records not taken: "
                 f"{failed[min(failed)]}"
             )

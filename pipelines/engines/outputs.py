@@ -1,5 +1,6 @@
 """Where a run's outputs go: ClickHouse always, a folder or Kafka for the topics where one is named."""
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,11 +10,15 @@ from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.meters import SINK_MILLISECONDS, SINK_ROWS, UNMETERED, Meters
+from operators.outage import PAUSE_S
 from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
+from operators.store_errors import SinkAway
 from pipelines.config import Config, kafka_servers
 from pipelines.engines.job import kafka_options
 from schemas.outputs import Incident
 from schemas.rows import Count
+
+log = logging.getLogger(__name__)
 
 
 class Outputs:
@@ -22,7 +27,7 @@ class Outputs:
     Args:
         config: of the run.
         store: open and migrated; stays with whoever opened it.
-        stop: set when the run is to end; until then `flush` waits for a ClickHouse that is away.
+        stop: set when the run is to end; until then `flush` waits for a ClickHouse or Kafka that is away.
         meters: told of what was delivered, and how long it took.
     """
 
@@ -33,6 +38,7 @@ class Outputs:
         self._publisher = _publisher(config)
         self._published = 0
         self._meters = meters
+        self._stop = stop or Event()
         self._lock = Lock()  # correlation hands in incidents from a thread of its own
 
     def write(self, emission: Emission) -> None:
@@ -89,10 +95,20 @@ class Outputs:
         self._tables.flush()
         if self._publisher and self._published:
             began = time.monotonic()
-            self._publisher.flush()
+            self._publish(self._publisher)
             self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "topics")
             self._meters.add(SINK_ROWS, self._published, "topics")
             self._published = 0
+
+    def _publish(self, publisher: Publisher) -> None:
+        """Flush the topics' sink; brokers that are away are waited for, as a store is."""
+        while True:
+            try:
+                return publisher.flush()
+            except SinkAway as problem:
+                if self._stop.wait(PAUSE_S):
+                    raise
+                log.warning("outputs wait: %s", problem)
 
 
 def open_store(config: Config) -> Store:
