@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.reliability import RUNS, recorded
 from benchmarks.reliability.outcome import Outcome, differences, of_files
-from benchmarks.reliability.place import PARTS, FaultError, Feed, Place
+from benchmarks.reliability.place import PARTS, FaultError, Place
 from benchmarks.reliability.recorded import Record
 from pipelines.stack import Stack
 
@@ -100,14 +100,11 @@ class Run:
     def _begin(self, records: Sequence[Record]) -> None:
         """Follow, and be seen to."""
         self.place.start()
-        feed = Feed(self.stack.kafka, records, 1.0)
-        feed.start()
-        feed.done()
+        self.place.feed(records, 1.0).done()
         self.place.wait_until(self.place.reached, "the first bucket")
 
     def _struck(self, records: Sequence[Record]) -> None:
-        feed = Feed(self.stack.kafka, records, FEED_S)
-        feed.start()
+        feed = self.place.feed(records, FEED_S)
         time.sleep(self.random.uniform(0.1, 0.7) * FEED_S)
         struck, at_ms = time.monotonic(), feed.time_ms
         self._strike()
@@ -184,8 +181,7 @@ class Run:
     def _through(self, records: Sequence[Record]) -> Outcome:
         self.place = Place(self.stack, self.engine, self.name, records, self.folder)
         try:
-            feed = Feed(self.stack.kafka, records, FEED_S)
-            feed.start()
+            feed = self.place.feed(records, FEED_S)
             self.place.start()
             feed.done()
             self.place.wait_until(self.place.reached, "the first bucket")
@@ -218,9 +214,7 @@ class Run:
         try:
             self._begin(before)
             for records_, seconds in ((other, 2.0), (burst, 1.0), (after, 2.0)):
-                feed = Feed(self.stack.kafka, records_, seconds)
-                feed.start()
-                feed.done()
+                self.place.feed(records_, seconds).done()
                 if records_ is other:
                     self.place.wait_until(lambda: self.place.reached() >= window, "idleness")
                     time.sleep(2)

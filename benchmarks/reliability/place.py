@@ -58,6 +58,7 @@ class Place:
         self.process: Command | None = None
         self.report: dict[str, Any] = {}
         self.runs = 0
+        self._feeds: list[Feed] = []
         self.file = folder / "config.json"  # JSON is YAML
         config: dict[str, Any] = {
             "input": f"kafka://{stack.kafka}",
@@ -172,8 +173,17 @@ class Place:
             time.sleep(0.2)
         return time.monotonic() - began
 
+    def feed(self, records: Sequence[Record], over_s: float) -> "Feed":
+        """Begin to send records, for as long as this run lasts."""
+        feed = Feed(self.stack.kafka, records, over_s)
+        self._feeds.append(feed)
+        feed.start()
+        return feed
+
     def close(self) -> None:
         """Leave nothing behind."""
+        for feed in self._feeds:
+            feed.end()
         self.kill()
         with Store.open(self.stack.clickhouse) as store:
             store.command(f"DROP DATABASE IF EXISTS {self.name}")
@@ -185,6 +195,7 @@ class Feed(threading.Thread):
     def __init__(self, servers: str, records: Sequence[Record], over_s: float) -> None:
         super().__init__(daemon=True)
         self._servers, self._records, self._over_s = servers, records, over_s
+        self._over = threading.Event()
         self.time_ms = 0
         self.failure = "it ended early"
 
@@ -200,9 +211,19 @@ class Feed(threading.Thread):
             due = began + self._over_s * index / len(self._records)
             if index % 20 == 0 and due > time.monotonic():
                 producer.flush(0.01)
-                time.sleep(max(0.0, due - time.monotonic()))
-        left = producer.flush(300)
+                self._over.wait(max(0.0, due - time.monotonic()))
+            if self._over.is_set():
+                break
+        until = time.monotonic() + PATIENCE_S
+        while (left := producer.flush(0.5)) and time.monotonic() < until and not self._over.is_set():
+            pass
+        producer.purge()
         self.failure = f"{left} records could not be sent" if left else ""
+
+    def end(self) -> None:
+        """Send no more."""
+        self._over.set()
+        self.join()
 
     def done(self) -> None:
         """Wait until all is sent."""
