@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from kafka import KafkaAdminClient
 
 from benchmarks.decode import request
 from benchmarks.fold import _START_MS, _arrow
 from benchmarks.pipeline import _tables
+from benchmarks.reliability.place import recreate
 from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource, connect
 from operators.adapters.reader import Reader
 from operators.intake import Intake, SourceRecord
@@ -35,14 +35,7 @@ def _objects(count: int) -> list[bytes]:
 
 
 def _fill(servers: str, topic: str, values: Sequence[bytes]) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=servers)
-    configs = {"max.message.bytes": str(17 << 20)}
-    shape = {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": configs}
-    if topic in admin.list_topics():
-        admin.delete_topics([topic])
-        time.sleep(1)
-    admin.create_topics({topic: shape})
-    admin.close()
+    recreate(servers, {topic: PARTITIONS}, {})
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "message.max.bytes": 17 << 20})
     for index, value in enumerate(values):
         while True:
