@@ -255,8 +255,9 @@ class Run:
             accounts = found.stored
         else:
             accounts = wanted.accounts  # the loop counts anew what it reads anew
-        if accounts != wanted.accounts:
-            said.append(f"accounts: {accounts} for {wanted.accounts}")
+        for topic in sorted(accounts.keys() | wanted.accounts.keys()):
+            if accounts.get(topic) != wanted.accounts.get(topic):
+                said.append(f"accounts of {topic}: {accounts.get(topic)} for {wanted.accounts.get(topic)}")
         doubled = found.dead - wanted.dead
         again = self.engine == "flink" or self.place.runs > 2 or "kafka" in self.kind
         if doubled and not again:  # dead letters are at least once where a run or the broker begins again
