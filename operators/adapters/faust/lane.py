@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 
 from aiokafka import TopicPartition
 from msgspec import Struct, msgpack
@@ -11,7 +10,7 @@ from operators import message
 from operators.adapters.accounting import lines
 from operators.adapters.faust.journal import Headers, Journal, layout
 from operators.adapters.reader import Step
-from operators.intake import Intake, SourceRecord
+from operators.intake import Intake
 from operators.message import PartitionState
 from operators.settings import Settings
 
@@ -85,19 +84,3 @@ class Lane:
 def name_of(place: TopicPartition) -> str:
     """The partition's name, as intakes and readers have it."""
     return f"{place.topic}/{place.partition}"
-
-
-def records_of(place: TopicPartition, records: list[Any]) -> list[SourceRecord]:
-    """Aiokafka's records as the intake takes them."""
-    name = name_of(place)
-    return [
-        SourceRecord(
-            place.topic,
-            name,
-            record.offset,
-            record.value or b"",
-            record.timestamp if record.timestamp >= 0 else None,
-            record.headers,
-        )
-        for record in records
-    ]

@@ -20,10 +20,11 @@ from aiokafka.errors import KafkaError
 from operators import meters as of
 from operators.adapters.faust.assigned import Assigned
 from operators.adapters.faust.journal import Journal
-from operators.adapters.faust.lane import Lane, name_of, records_of
+from operators.adapters.faust.lane import Lane, name_of
 from operators.adapters.faust.restoring import Restoring, check_goes_on
 from operators.adapters.faust.stage import ASK_S, POLL_MS, Stage
 from operators.adapters.kafka.options import KafkaOptions
+from operators.adapters.kafka.records import source_records
 from operators.adapters.metering import forget_partition
 from operators.adapters.reader import Reader
 from operators.adapters.source import Batch
@@ -207,4 +208,6 @@ class Reading(Stage):
 
 
 def _batch(place: TopicPartition, records: list[Any]) -> Batch:
-    return Batch(name_of(place), records_of(place, records), records[-1].offset + 1)
+    return Batch(
+        name_of(place), source_records(place.topic, place.partition, records), records[-1].offset + 1
+    )

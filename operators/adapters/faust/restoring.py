@@ -7,10 +7,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from operators.adapters.faust.journal import Journal, JournalError, check_layout, decode
-from operators.adapters.faust.lane import Lane, Mark, name_of, records_of
+from operators.adapters.faust.lane import Lane, Mark, name_of
 from operators.adapters.faust.stage import POLL_MS
 from operators.adapters.faust.topics import intakes_journal, messages_topic
 from operators.adapters.kafka.options import KafkaOptions
+from operators.adapters.kafka.records import source_records
 from operators.intake import Intake
 from operators.settings import Settings
 from operators.shard.hashing import name_hash
@@ -94,7 +95,7 @@ class Restoring:
                 found = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._options.max_poll_records)
                 for records in found.values():
                     taken = [record for record in records if record.offset < until]
-                    await asyncio.to_thread(intake.take, records_of(place, taken))
+                    await asyncio.to_thread(intake.take, source_records(place.topic, place.partition, taken))
         finally:
             await consumer.stop()
         intake.next_offset = max(intake.next_offset, until)
