@@ -33,8 +33,8 @@ _CALM = 120
 _SIGNIFICANT = 3.0
 #: Share of its samples that a parent must go on with, for what it lost to be a part of it.
 _ALIVE = 0.2
-#: Windows after which a replica that is gone, nobody having said why, need not be missed so surely: load
-#: wanders more than one of several carries.
+#: Windows after which a replica is missed for having gone unasked, where telemetry says how many are asked
+#: for: what its siblings do tells little then, for load wanders more than one of several carries.
 _VANISHED = 10
 #: Windows over which the learnt rate forgets.
 _MEMORY = 30.0
@@ -224,12 +224,18 @@ class Absence:
             lost, carried = before - after, float(self.rate[place]) * width * self.window_s
             # a parent that is silent itself has no part that is missing: it answers for itself
             alive = after >= _ALIVE * before
-            vanished = gap >= _VANISHED and "replica" in dict(base.slice)
-            surely = lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0)
-            if alive and lost >= 0.5 * carried and (surely or vanished):
+            if alive and lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
+                return "warning", "telemetry_fault"
+            if alive and gap >= _VANISHED and "replica" in dict(base.slice) and self._asked(catalogue, base):
                 return "warning", "telemetry_fault"
             break
         return "info", "telemetry_fault"
+
+    def _asked(self, catalogue: Catalogue, base: Base) -> bool:
+        """Whether it is known how many replicas of the service are asked for."""
+        service = dict(base.slice).get("service")
+        wanted = (each for each in catalogue.bases if each.signal == DESIRED)
+        return any(dict(each.slice).get("service") == service for each in wanted)
 
     def _scaled_in(self, catalogue: Catalogue, base: Base, gap: int) -> bool:
         """Whether fewer replicas of the service were asked for about when the silence began."""

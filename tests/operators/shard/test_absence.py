@@ -116,3 +116,15 @@ def test_replicas_short_for_more_than_five_minutes_are_a_deployment_failure() ->
 
 def test_a_cold_start_of_two_minutes_is_none() -> None:
     assert shortfalls(replicas(40, {range(10, 12): 3, range(20, 22): 1})) == []
+
+
+def test_a_replica_that_goes_unasked_is_missed_even_if_its_load_moved() -> None:
+    shard, told = Shard(0, SETTINGS), []
+    served = deliveries(traffic(40, 20, moved=True), SETTINGS)
+    asked = deliveries(replicas(40, {}), SETTINGS, form="metrics", topic="telemetry.metrics.v1")
+    for pair in zip(served, asked, strict=True):
+        for message in pair:
+            told += shard.receive(message).events
+    gone = [event for event in told if event.identity.get("replica") == "r3" and event.paged_at]
+    assert {event.symptom for event in gone} == {"telemetry_fault"}
+    assert START + 29 * 60_000 < min(event.paged_at or 0 for event in gone) < START + 33 * 60_000
