@@ -60,6 +60,10 @@ class FileSource:
             time.sleep(timeout_s)
         return []
 
+    def position(self, partition: str) -> int:
+        """Index of the next record."""
+        return self._offsets[partition]
+
     def at_end(self, partition: str) -> bool:
         """Whether nothing is left to read now."""
         return partition in self._at_end

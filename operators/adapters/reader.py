@@ -95,6 +95,7 @@ class Reader:
         fresh = [each for each in known if each.here and each.name not in self._lanes]
         for partition in fresh:
             intake = Intake(partition.topic, partition.name, self._settings)
+            intake.next_offset = self._source.position(partition.name)
             self._lanes[partition.name] = _Lane(partition, intake)
         if fresh:
             news = [partition.name for partition in fresh]
@@ -203,7 +204,8 @@ class Reader:
         reader = cls(source, settings, until_end=until_end, meters=meters)
         places = msgspec.msgpack.decode(data, type=dict[str, _Place])
         reader.go_on(Intake.restore(place.intake, settings) for place in places.values())
-        source.seek({name: at for name, at in reader.positions.items() if name in places})
+        # also where nothing was read yet: what a runner has committed may be ahead of the snapshot
+        source.seek({n: lane.intake.next_offset for n, lane in reader._lanes.items() if n in places})
         return reader
 
     @property

@@ -43,6 +43,10 @@ class Source(Protocol):
         """Records of some of the ready partitions, which come lowest time first; empty after the timeout."""
         ...
 
+    def position(self, partition: str) -> int:
+        """The next offset that `poll` gives of it."""
+        ...
+
     def at_end(self, partition: str) -> bool:
         """Whether the position is at the end of what is there now."""
         ...

@@ -38,6 +38,10 @@ class Assigned:
         batches, self._fetched = self._fetched, []
         return batches
 
+    def position(self, partition: str) -> int:
+        """Where the consumer is."""
+        return self.positions[partition]
+
     def at_end(self, partition: str) -> bool:
         """Whether the position is at the log's end; False also while the broker does not answer."""
         end = self.ends.get(partition)

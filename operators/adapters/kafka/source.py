@@ -81,6 +81,10 @@ class KafkaSource:
             Batch(names[key], records, records[-1].offset + 1) for key, records in found.items() if records
         ]
 
+    def position(self, partition: str) -> int:
+        """The next offset: what the group committed, where reading began otherwise."""
+        return self._client.position(self._assigned[partition])
+
     def at_end(self, partition: str) -> bool:
         """Whether the position is at the log's end; False also while the broker does not answer."""
         self._ask()

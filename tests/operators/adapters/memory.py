@@ -52,6 +52,9 @@ class MemorySource:
                 return [Batch(name, records, self._offsets[name])]
         return []
 
+    def position(self, partition: str) -> int:
+        return self._offsets.setdefault(partition, 0)
+
     def at_end(self, partition: str) -> bool:
         return self.answers and self._offsets.get(partition, 0) >= len(self.values[partition])
 

@@ -149,3 +149,14 @@ def test_changes_hold_nothing_back(changes: int) -> None:
     source = MemorySource({"changes.v1/0": [change] * changes, A: times(range(600))})
     steps = to_end(Reader(source, SETTINGS, until_end=True))
     assert sum(len(message.changes) for message in messages(steps)) == changes * SETTINGS.shards
+
+
+def test_a_restored_reader_reads_from_its_snapshot_not_from_what_was_committed_since() -> None:
+    change = b'{"event_time": %d, "change_id": "c", "change_type": "config", "service": "chat"}' % START_MS
+    changes = "changes.v1/0"
+    reader = Reader(MemorySource({A: times(range(30)), changes: []}), SETTINGS, until_end=False)
+    reader.step(0.0)
+    later = MemorySource({A: times(range(30)), changes: [change]})
+    later.seek({changes: 1})  # a runner may commit a bundle that it then gives up with its worker
+    steps = to_end(Reader.restore(reader.snapshot(), later, SETTINGS, until_end=True))
+    assert sum(step.delivery.accounts.accepted["changes.v1"] for step in steps) == 1
