@@ -116,6 +116,30 @@ def test_each_family_sees_its_own_kind_of_drift(topics, random, family, drift):
     assert said.p[:, FAMILIES.index(family)].median() < 1e-3
 
 
+@pytest.mark.parametrize("run", [1, 10])
+def test_a_step_along_an_axis_that_never_varies_is_seen(topics, random, run):
+    """However little it is of the usual scatter: an encoder or a format that changed."""
+
+    def draw(rows, step=0.0):
+        x = topics(random, rows, run=run)
+        x[:, -1] = step
+        return x
+
+    spec = Spec.fit(draw(3000), features=64, clusters=24, axes=8)
+    buckets = torch.from_numpy(np.stack([_sketches(spec, draw) for _ in range(BUCKETS)], 1))
+    calibration = Calibration(held_out(spec, buckets).reshape(-1, len(SCORERS)))
+    reference = Reference.build(spec, buckets)
+    quiet = calibration(reference.score(torch.from_numpy(_sketches(spec, draw))).p)
+    assert (quiet.together < 0.001).double().mean() < 0.1
+    moved = torch.from_numpy(_sketches(spec, lambda rows: draw(rows, step=0.01)))
+    said = calibration(reference.score(moved).p)
+    assert (said.together < 0.001).double().mean() > 0.9
+    assert {SCORERS[i].name for i in said.leading[:, FAMILIES.index("mean")].tolist()} <= {
+        "maxdir_adj",
+        "white_adj",
+    }
+
+
 def test_merged_windows_keep_their_size(world):
     """Sums add over time: ten merged windows score against the same reference."""
     spec, buckets, draw = world
