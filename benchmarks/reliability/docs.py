@@ -46,8 +46,8 @@ has to end the run with a message; a Faust worker stays and says so every 10 s.
 
 One stack serves many runs, each with topics, group and database of its own. What is killed starts again from
 nothing; the first and the last process of a run are forked from one that has the modules loaded. Where the
-feeding client itself sent a record twice because the broker went away, what is wanted is computed from what
-lies in the topics.
+client that feeds sent a record twice, or gave one up, because its broker was killed, what is wanted is
+computed from what lies in the topics, which must be all that the broker took.
 """
 
 

@@ -90,8 +90,8 @@ class Run:
             for piece in pieces[1:]:
                 self._struck(piece)
             found, fed = self.place.finish(), self.place.fed()
-            if len(fed) != len(records):  # a record that was sent twice is one more of the input
-                self.notes["sent_again"] = len(fed) - len(records)
+            if len(fed) != len(records):
+                self.notes["fed_more"] = len(fed) - len(records)
                 wanted = _calm(fed)
             return self._compare(found, wanted)
         finally:

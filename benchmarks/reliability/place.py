@@ -145,13 +145,21 @@ class Place:
         return behind
 
     def fed(self) -> list[Record]:
-        """What lies in the input's topics: who feeds may send a record twice when the broker is killed."""
-        return [
+        """What lies in the input's topics: the client that feeds may send a record twice or give it up.
+
+        Raises:
+            FaultError: a record that the broker took is not there.
+        """
+        found = [
             Record(topic, partition, value, 0)
             for topic, count in self.partitions.items()
             for partition in range(count)
             for _, value in read(self.stack.kafka, topic, partition)
         ]
+        taken = sum(feed.sent - feed.given_up for feed in self._feeds)
+        if len(found) < taken:
+            raise FaultError(f"{len(found)} records in the topics, of which the broker took {taken}")
+        return found
 
     def reached(self) -> int:
         """Start of the newest bucket in the store, Unix ms; 0 while there is none, or nobody to ask."""
@@ -195,8 +203,9 @@ class Feed(threading.Thread):
     def __init__(self, servers: str, records: Sequence[Record], over_s: float) -> None:
         super().__init__(daemon=True)
         self._servers, self._records, self._over_s = servers, records, over_s
+        self.sent = 0
         self._over = threading.Event()
-        self.time_ms = 0
+        self.time_ms = self.given_up = 0
         self.failure = "it ended early"
 
     def run(self) -> None:
@@ -206,7 +215,14 @@ class Feed(threading.Thread):
         producer = Producer(words)
         began = time.monotonic()
         for index, record in enumerate(self._records):
-            producer.produce(record.topic, record.value, partition=record.partition, timestamp=record.time_ms)
+            producer.produce(
+                record.topic,
+                record.value,
+                partition=record.partition,
+                timestamp=record.time_ms,
+                on_delivery=self._told,
+            )
+            self.sent += 1
             self.time_ms = max(self.time_ms, record.time_ms)
             due = began + self._over_s * index / len(self._records)
             if index % 20 == 0 and due > time.monotonic():
@@ -219,6 +235,9 @@ class Feed(threading.Thread):
             pass
         producer.purge()
         self.failure = f"{left} records could not be sent" if left else ""
+
+    def _told(self, error: Any, _: object) -> None:
+        self.given_up += error is not None
 
     def end(self) -> None:
         """Send no more."""
