@@ -1,6 +1,7 @@
 """Beam on a real Flink cluster, whatever is killed: the same events and accounts as the in-process loop."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,13 @@ from benchmarks.reliability.recorded import Record
 from pipelines.engines.flink import Flink
 from pipelines.stack import Stack
 from tests.engines.broker import until
+
+LIVE = {
+    *("driftline_lag_records", "driftline_partition_time_seconds", "driftline_watermark_delay_seconds"),
+    *("driftline_records_total", "driftline_samples_total", "driftline_open_buckets", "driftline_series"),
+    *("driftline_state_bytes", "driftline_sink_rows_total", "driftline_sink_milliseconds"),
+    *("accepted", "refused", "late", "duplicate"),
+}
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_sto
 
     try:
         place.start()
-        send_and(lambda: None)
+        send_and(lambda: until(lambda: told(flink) >= LIVE, "meters in Flink's REST interface"))
         send_and(lambda: (stack.kill("taskmanager-0"), stack.start("taskmanager-0")))
         send_and(end_the_job_server_and_a_worker)
         savepoint = place.stop()
@@ -70,6 +78,17 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_sto
         assert place.lag() == {}
     finally:
         place.close()
+
+
+def told(flink: Flink) -> set[str]:
+    """Names of the meters that Flink shows of its jobs now; of samples, with what became of them."""
+    found: set[str] = set()
+    for job in running(flink):
+        for vertex in flink._ask("GET", f"/jobs/{job}")["vertices"]:
+            for metric in flink._ask("GET", f"/jobs/{job}/vertices/{vertex['id']}/metrics"):
+                found.update(re.findall(r"driftline_(driftline_\w+)", metric["id"]))
+                found.update(re.findall(r'outcome="(\w+)"', metric["id"]))
+    return found
 
 
 def worker(stack: Stack) -> int:
