@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.columns import Columns, Field, Rows
-from operators.detection import baseline, budget, granularity, records, relatives, season, transform, trials
+from operators.detection import (
+    baseline,
+    budget,
+    company,
+    granularity,
+    records,
+    relatives,
+    season,
+    transform,
+    trials,
+)
 from operators.detection.baseline import WARM_UP
 from operators.detection.panel import Panel
 from operators.detection.peers import Peers
@@ -33,8 +43,6 @@ FREEZE, ACCEPT, ACCEPT_H = 1 / 3000.0, 72.0, 4.0
 LONE_REACH, LONE_SLOPE = 2.0, 0.4
 #: A value of this size, or infinite, is no measurement: it counts as missing.
 _MOST = 1e30
-#: A first odd value for this many windows is no spike if it lies among those of the last windows.
-APART = 3.0
 
 #: A row is quiet while its last four windows are off by less than this (deviations), or, after a mean of
 #: sixteen that was `GREAT` deviations off, by less than `QUIET_AFTER`: it need not come back to the very
@@ -207,7 +215,7 @@ class Bank:
         young = n < WARM_UP
         active = given & ~young
         value = self._working(state, window, given, time_s)
-        lately = _within(state["recent"], value - state["origin"]) & (state["event_quiet"] >= APART)
+        familiar = company.familiar(state, value)
         self._remember(state, value, window, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
@@ -221,12 +229,15 @@ class Bank:
         seen.beside = beside
         statistic = self._panel.observe(state, seen)
         fit = self._panel.fit(state, statistic)
-        rates = self._panel.rates(state, seen, fit, statistic, lately, self._day)
+        rates = self._panel.rates(state, seen, fit, statistic, familiar, self._day)
         if shares is not None:
             rates = np.minimum(rates / shares, 1.0)
-        lead, rate = self._least(rates, n, window.samples)
+        lead, rate, reached = self._least(rates, n, window.samples)
         raw_rate = np.where(active, rate, 1.0)
-        rate = records.bounded(state, raw_rate, active)
+        lone = self._panel.single[lead] & ~(window.samples >= 20)
+        rate = records.bounded(
+            state, raw_rate, company.weighed(state, raw_rate, np.where(active, reached, 1.0), lone), active
+        )
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active, among)
         verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)
@@ -234,18 +245,22 @@ class Bank:
         self._learn_trials(state, window, np.where(young, given, seen.learn))
         return verdicts
 
-    def _least(self, rates: Floats, n: Floats, samples: Floats) -> tuple[NDArray[np.int64], Floats]:
-        """The leading channel of each row and its rate, no claim of which is beyond the history."""
+    def _least(self, rates: Floats, n: Floats, samples: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """The leading channel of each row and its rate, no claim of which is beyond the history.
+
+        The last one returned is the rate before what is unknown of lone values is allowed for.
+        """
         fitted, counted = rates[: self._panel.counted], rates[self._panel.counted :]
         lead = fitted.argmin(0)
         places = np.arange(len(lead))
-        rate = _bounded(np.minimum(fitted[lead, places], 1.0), n, samples)
+        reached = _reached(np.minimum(fitted[lead, places], 1.0), n)
+        rate = _bounded(reached, n, samples)
         if counted.size:
             other = counted.argmin(0)
             less = counted[other, places] < rate
             lead = np.where(less, other + self._panel.counted, lead)
             rate = np.where(less, counted[other, places], rate)
-        return lead, rate
+        return lead, rate, reached
 
     def _working(
         self, state: Rows, window: WindowValues, given: NDArray[np.bool_], time_s: float | Floats
@@ -358,6 +373,13 @@ class Bank:
         own = n - state["lent"]
         reach = own * allowed
         side = self._panel.sides[lead]
+        # a second odd value has less room than a lone one
+        told = alarm & self._panel.single[lead]
+        low, high = (
+            np.where(told, part(line, window.value), line)
+            for part, line in ((np.fmax, scale[1]), (np.fmin, scale[2]))
+        )
+        scale[1:] = np.minimum(low, scale[0]), np.maximum(high, scale[0])
         return Verdicts(
             score=-np.log10(rate) + 0.0,
             p_value=np.asarray(rate, "f8"),
@@ -375,22 +397,17 @@ class Bank:
         )
 
 
-def _within(ring: Floats, value: Floats) -> NDArray[np.bool_]:
-    """Where a value lies among those of the last windows: no spike, whatever had been predicted."""
-    low, high, value = np.fmin.reduce(ring), np.fmax.reduce(ring), value.astype("f4")
-    margin = 0.1 * (high - low)
-    inside: NDArray[np.bool_] = (value >= low - margin) & (value <= high + margin)
-    return inside
+def _reached(rate: Floats, n: Floats) -> Floats:
+    """No claim far beyond the history seen: below (n + 1)^-1.5 the excess, in logs, is halved."""
+    reach = (n + 1.0) ** -1.5
+    return np.where(rate < reach, np.sqrt(reach * np.maximum(rate, 1e-30)), rate)
 
 
 def _bounded(rate: Floats, n: Floats, samples: Floats) -> Floats:
-    """No claim far beyond the history seen: below (n + 1)^-1.5 the excess, in logs, is halved.
+    """A lone value of unknown origin may come from any tail: it is hardly rarer than (n + 1)^-2.
 
-    A lone value of unknown origin may come from any tail: it is never said to be rarer than (n + 1)^-2 by
-    much. One that stands on many samples is an average, whose tail is thin.
+    One that stands on many samples is an average, whose tail is thin.
     """
-    reach = (n + 1.0) ** -1.5
-    rate = np.where(rate < reach, np.sqrt(reach * np.maximum(rate, 1e-30)), rate)
     least = (n + 1.0) ** -LONE_REACH
     lone = ~(samples >= 20) & (rate < least)
     return np.where(lone, least * (rate / least) ** LONE_SLOPE, rate)

@@ -12,8 +12,8 @@ from operators.detectors.channel import Detector, Floats, Window
 from operators.series import SeriesKey
 from operators.settings import Detection
 
-#: Event rate that a single value among those of the last windows is given at least.
-_LATELY = 0.01
+#: Event rate that a single value among those before it is given at least.
+_FAMILIAR = 0.01
 
 
 def _resolved(ids: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
@@ -27,7 +27,8 @@ class Panel:
     """Detectors of a bank: those by default, and for some signals others (``per_signal``).
 
     Channels whose tails are learnt come first, then those of detectors that give event rates themselves.
-    ``leads``, ``sides``: detector and direction of each channel; those from ``counted`` on come of counts.
+    ``leads``, ``sides``: detector and direction of each channel; ``single``: whether it judges single values;
+    those from ``counted`` on come of counts.
 
     Raises:
         ValueError: when the settings name a detector that is not in the registry.
@@ -54,6 +55,7 @@ class Panel:
         self.counted = sum(not d.counted for _, d in channels)
         tailed = [c for d in self._tailed for c in d.channels]
         self.tails = Tails(tailed)
+        self.single = np.isin(np.arange(len(channels)), self.tails.bulk)
         self._after = np.array([[c.after] for c in tailed], "f4")
         self._daily = np.array([[c.full_day] for c in tailed], bool)
         groups = (chosen, *special)
@@ -125,7 +127,13 @@ class Panel:
         return np.maximum(shares, 1e-9)
 
     def rates(
-        self, state: Rows, window: Window, fit: Fit, statistic: Floats, lately: NDArray[np.bool_], day: float
+        self,
+        state: Rows,
+        window: Window,
+        fit: Fit,
+        statistic: Floats,
+        familiar: NDArray[np.bool_],
+        day: float,
     ) -> Floats:
         """Event rates of all channels over their share of the budget; 1 where one may not speak.
 
@@ -136,7 +144,7 @@ class Panel:
             window: the window.
             fit: the tails now.
             statistic: what `observe` gave.
-            lately: where the value lies among those of the last windows.
+            familiar: where the value lies among those before it.
             day: windows a row must be old for channels that need a full day.
         """
         n, group, bulk, count = state["n"], state["group"], self.tails.bulk, len(statistic)
@@ -145,7 +153,7 @@ class Panel:
         tailed = rates[:count]
         tailed[...] = fit.rate(statistic) / self._shares_of(group, window, count)
         tailed[(own < self._after[:count]) | (self._daily[:count] & (n < day)) | ~window.active] = 1.0
-        rates[bulk] = np.maximum(rates[bulk], np.where(lately, _LATELY, 0.0))
+        rates[bulk] = np.maximum(rates[bulk], np.where(familiar, _FAMILIAR, 0.0))
         lines = len(self._shares)
         for detector in self._rated:
             rates[lines : lines + len(detector.channels)] = detector.observe(state, window)

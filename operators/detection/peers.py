@@ -110,7 +110,8 @@ def _apart(
 ) -> Floats:
     """Differences of ``some`` from their ``reference``, which stands on ``trials`` where hits are known."""
     value, samples = window.value[some], window.samples[some]
-    ratio = value / np.where(reference > 0, reference, np.nan)
+    with np.errstate(over="ignore"):
+        ratio = value / np.where(reference > 0, reference, np.nan)
     plain = np.where(by_ratio > 0, ratio, value - reference)
     known = ~np.isnan(window.hits[some])
     if not known.any():

@@ -23,8 +23,11 @@ _MEMORY = 20_000.0
 FIELDS = (Field("records", KEPT, "f2"), Field("event_peak"), Field("event_quiet", start=1e9))
 
 
-def bounded(state: Rows, rate: Floats, active: NDArray[np.bool_]) -> Floats:
-    """Event rates [n], not below what the row's own events say; remembers this one."""
+def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_]) -> Floats:
+    """Event rates, [n], not below what the row's own events say; remembers this one.
+
+    ``rate``: as the tails say, which is what is remembered; ``weighed``: what is to be bounded.
+    """
     score = -np.log10(np.maximum(rate, 1e-30))
     records, peak, quiet = state["records"], state["event_peak"], state["event_quiet"]
     ended = np.flatnonzero(active & (quiet >= _GAP) & (peak > 0))
@@ -37,4 +40,4 @@ def bounded(state: Rows, rate: Floats, active: NDArray[np.bool_]) -> Floats:
     quiet[...] = np.where(odd, 0.0, quiet + active)
     alike = (records >= score - _ALIKE).sum(0)
     least_rate = np.minimum(np.maximum(alike - SPARED, 0.0) / np.minimum(state["n"], _MEMORY), _EVENT)
-    return np.maximum(rate, np.where(odd, least_rate, 0.0))
+    return np.maximum(weighed, np.where(odd, least_rate, 0.0))

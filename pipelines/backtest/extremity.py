@@ -42,7 +42,8 @@ def extremity(value: Floats) -> Floats:
 
 def _deviations(value: Floats) -> Floats:
     centre, scale = _bulk(value)
-    return np.nan_to_num(np.abs(value - centre) / scale)
+    with np.errstate(over="ignore"):  # a scale may be next to nothing
+        return np.nan_to_num(np.abs(value - centre) / scale)
 
 
 def _bulk(value: Floats) -> tuple[Floats, Floats]:

@@ -30,7 +30,9 @@ def test_no_value_inside_its_band_alarms_as_a_single_value(name: str) -> None:
         "mostly zero": (rng.random(shape) < 0.05) * rng.exponential(size=shape),
         "t(3)": rng.standard_t(3, shape),
     }[name]
-    values[700::20] += rng.normal(size=values[700::20].shape) * 5 * values.std()
+    spikes = rng.normal(size=values[700::20].shape) * 5 * values.std()
+    values[700::20] += spikes
+    values[701::20] += spikes
     _, verdicts = run(values, settings(1000, detectors=("spike/1", "marginal/1")))
     alarms = 0
     for value, v in zip(values, verdicts, strict=True):
