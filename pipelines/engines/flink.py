@@ -11,6 +11,8 @@ from pipelines.errors import EngineError
 #: How long one question may take, and how long a savepoint.
 _ASK_S = 10.0
 _SAVEPOINT_S = 600.0
+#: How long a job that is to be stopped may take until all of it runs.
+_BEGINS_S = 60.0
 #: States in which a job will do nothing more.
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
@@ -53,7 +55,13 @@ class Flink:
         return str(last.get("external_path", ""))
 
     def savepoint(self, job: str) -> str:
-        """Stop the job with a savepoint; where that is. The job runs on if none could be taken."""
+        """Stop the job with a savepoint; where that is. The job runs on if none could be taken.
+
+        One that only begins, or is restarting, is waited for a while: Flink takes none before all of it runs.
+        """
+        until = time.monotonic() + _BEGINS_S
+        while not self._runs(job) and time.monotonic() < until:
+            time.sleep(0.3)
         trigger = self._ask("POST", f"/jobs/{job}/savepoints", {"cancel-job": True})["request-id"]
         until = time.monotonic() + _SAVEPOINT_S
         while time.monotonic() < until:
@@ -67,6 +75,10 @@ class Flink:
                 raise EngineError(f"{self._address}: no savepoint of job {job}: {why}")
             time.sleep(0.3)
         raise EngineError(f"{self._address}: the savepoint of job {job} takes more than {_SAVEPOINT_S:.0f} s")
+
+    def _runs(self, job: str) -> bool:
+        vertices = self._ask("GET", f"/jobs/{job}").get("vertices", ())
+        return all(vertex["status"] == "RUNNING" for vertex in vertices)
 
     def cancel(self, job: str, timeout_s: float = 60.0) -> None:
         """End the job and wait for it; what it had flushed stays."""

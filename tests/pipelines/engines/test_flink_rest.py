@@ -26,6 +26,7 @@ class JobManager(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.deletes = False
         self.state = "RUNNING"
+        self.deployed = ["SCHEDULED", "SCHEDULED", "RUNNING"]
 
     @property
     def address(self) -> str:
@@ -33,11 +34,12 @@ class JobManager(ThreadingHTTPServer):
 
     def answer(self, question: str) -> Any:
         self.asked.append(question)
+        vertex = self.deployed.pop(0) if len(self.deployed) > 1 else self.deployed[0]
         if "mode=cancel" in question:
             self.state = "CANCELED"
         return {
             "GET /jobs/overview": {"jobs": [{"name": "job", "jid": "1", "start-time": 1}]},
-            "GET /jobs/1": {"state": self.state},
+            "GET /jobs/1": {"state": self.state, "vertices": [{"status": vertex}]},
             "POST /jobs/1/savepoints": {"request-id": "2"},
             "GET /jobs/1/savepoints/2": {
                 "status": {"id": "COMPLETED"},
