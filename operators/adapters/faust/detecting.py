@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from operators import meters as of
 from operators.adapters.faust.journal import Journal
 from operators.adapters.faust.keeper import Keeper
-from operators.adapters.faust.stage import POLL_MS, Stage
+from operators.adapters.faust.stage import Stage
 from operators.adapters.faust.topics import messages_topic, shards_journal
 from operators.adapters.kafka.options import KafkaOptions
 from operators.adapters.metering import forget_shard, tell_emission, tell_shard
@@ -123,7 +123,7 @@ class Detecting(Stage):
 
     async def step(self) -> None:
         """Take what came, deliver what comes of it, mark it; now and then save and delete what is done."""
-        found = await self.consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        found = await self.fetch(most=POLL_RECORDS)
         for place, records in found.items():
             await asyncio.to_thread(self._keepers[place.partition].take, records, self._deliver)
         await self._report()

@@ -140,8 +140,7 @@ class Reading(Stage):
         ready = [self._lanes[name].place for name in reader.ready()]
         found: Mapping[TopicPartition, Any] = {}
         if ready:
-            most = self.options.max_poll_records
-            found = await self.consumer.getmany(*ready, timeout_ms=POLL_MS, max_records=most)
+            found = await self.fetch(*ready, most=self.options.max_poll_records)
         else:
             await asyncio.sleep(POLL_MS / 1000)
         for place, records in found.items():

@@ -6,7 +6,7 @@ and one way out, the same after a start, a kill, a broker that was away, and a f
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -146,6 +146,19 @@ class Stage(Service):
     def given(self, assigned: set[TopicPartition]) -> None:
         """The group has dealt."""
         self._assigned = assigned
+
+    async def fetch(self, *places: TopicPartition, most: int) -> Mapping[TopicPartition, list[Any]]:
+        """What came of these partitions, or of all that are held; nothing while the group deals anew.
+
+        aiokafka's `getmany` then waits for the new assignment, which waits until the step that asked is over.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_S):
+                found: Mapping[TopicPartition, list[Any]] = await self.consumer.getmany(
+                    *places, timeout_ms=POLL_MS, max_records=most
+                )
+                return found
+        return {}
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Show the group's offsets to people; where a task goes on is in its journal alone."""
