@@ -64,7 +64,7 @@ class Worker(Service):
         self._job = job or Job(config)
         self._until_end = self._job.until_end
         self._observed = ExitStack()
-        self._begun = False
+        self.begun = False
 
     async def on_start(self) -> None:
         """Make what the stages need, and start them."""
@@ -98,7 +98,7 @@ class Worker(Service):
             meters=meters,
         )
         self.correlator.__enter__()
-        self._begun = True
+        self.begun = True
         await self.add_runtime_dependency(self.detecting)
         await self.add_runtime_dependency(self.reading)
 
@@ -110,7 +110,7 @@ class Worker(Service):
     async def on_shutdown(self) -> None:
         """Let go of sinks and store; the stages have settled."""
         await asyncio.to_thread(self._observed.close)
-        if not self._begun:
+        if not self.begun:
             return
         await asyncio.to_thread(self.correlator.__exit__, None, None, None)
         await asyncio.to_thread(self.outputs.close)
@@ -190,6 +190,8 @@ def make_app(config: Config) -> App:
 
     @app.page("/driftline/")
     async def status(self: Any, request: Any) -> Any:
+        if not worker.begun:
+            return self.json({"status": "starting"}, status=503)
         return self.json(worker.status())
 
     return app
