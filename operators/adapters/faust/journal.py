@@ -22,6 +22,8 @@ from operators.settings import Detection, LifecycleSettings, Settings
 PART_BYTES = 900_000
 #: Of one message to a shard, and of the topic that carries them: the largest record that is read, and room.
 MESSAGE_BYTES = 32 * 2**20
+#: A task writes its whole state this often; in between its mark alone.
+SNAPSHOT_S = 30.0
 #: After this long Kafka gives up a transaction whose owner is gone and nobody took over.
 TRANSACTION_MS = 10_000
 #: How long the journal may take to be read.

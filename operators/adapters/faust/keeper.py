@@ -11,15 +11,13 @@ from msgspec import Struct, msgpack
 
 from operators import message
 from operators.adapters.drive import drive
-from operators.adapters.faust.journal import Journal, JournalError, check_layout, decode
+from operators.adapters.faust.journal import SNAPSHOT_S, Journal, JournalError, check_layout, decode
 from operators.adapters.faust.lane import ACCOUNTS
 from operators.adapters.faust.topics import messages_topic
 from operators.emission import Emission
 from operators.settings import Settings
 from operators.shard import Shard
 from schemas.rows import Count
-
-SNAPSHOT_S = 30.0
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,12 @@ from msgspec import Struct, msgpack
 
 from operators import message
 from operators.adapters.accounting import lines
-from operators.adapters.faust.journal import Headers, Journal, layout
+from operators.adapters.faust.journal import SNAPSHOT_S, Headers, Journal, layout
 from operators.adapters.reader import Step
 from operators.intake import Intake
 from operators.message import PartitionState
 from operators.settings import Settings
 
-SNAPSHOT_S = 30.0
 #: Header under which a delivery's accounts travel, with the message to shard 0.
 ACCOUNTS = "accounts"
 
