@@ -15,6 +15,19 @@ from tests.outputs import event
 ROWS = 1000
 
 
+class Told(logging.Handler):
+    """Notes that something was said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.once = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Whatever it was."""
+        del record
+        self.once.set()
+
+
 def main(disk: Path) -> None:
     """Ends with an error unless every row is in once."""
     logging.basicConfig(level=logging.WARNING)
@@ -29,8 +42,10 @@ def main(disk: Path) -> None:
             target=wait_out,
             args=(lambda: store.insert("anomaly_events", many, "many"), threading.Event(), f"{ROWS} rows"),
         )
+        told = Told()
+        logging.getLogger("operators.outage").addHandler(told)
         inserting.start()
-        inserting.join(5)
+        assert told.once.wait(60)  # after the client's own tries, which last as long as the machine is slow
         assert inserting.is_alive()
         ballast.unlink()
         inserting.join(60)
