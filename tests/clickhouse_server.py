@@ -11,7 +11,7 @@ from types import TracebackType
 
 from pipelines.stack import Ports
 
-START_S = 60
+START_S = 180
 
 
 def free_port() -> int:

@@ -1,11 +1,13 @@
 """Which tests run where: those of real servers on one worker, first, so that they share one stack.
 
-Of the others each file is a unit: files share nothing.
+Of the others each file is a unit: files share nothing, and workers no ports.
 """
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+
+from pipelines.stack import ports
 
 SERVERS = "tests/engines/"
 
@@ -15,6 +17,13 @@ class Scheduling(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return SERVERS if nodeid.startswith(SERVERS) else super()._split_scope(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A port that is free when one worker looks may be another's when it is bound: each has its own."""
+    if worker := getattr(config, "workerinput", None):
+        number = int(worker["workerid"].removeprefix("gw"))
+        ports._UNASSIGNED = ports._UNASSIGNED[number :: worker["workercount"]]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,6 +25,11 @@ def make_topic(
     return topic
 
 
+def known(servers: str, topic: str) -> bool:
+    """Whether the broker tells of it."""
+    return topic in with_admin(servers, lambda admin: admin.list_topics())
+
+
 def with_admin(servers: str, ask: Callable[[KafkaAdminClient], Any]) -> Any:
     """What the admin client answers."""
     admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
@@ -52,22 +57,22 @@ def send(
                 break
             except BufferError:
                 producer.poll(0.1)
-    assert producer.flush(30) == 0
+    assert producer.flush(180) == 0
 
 
 @contextmanager
 def transaction(servers: str, topic: str, values: Iterable[bytes], *, commit: bool) -> Iterator[None]:
     """Records of a transaction, open meanwhile; its end is a control record that no reader is shown."""
     producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})
-    producer.init_transactions(30)
+    producer.init_transactions(180)
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0  # as long as a broker lets a transaction be open
     try:
         yield
     finally:
-        (producer.commit_transaction if commit else producer.abort_transaction)(30)
+        (producer.commit_transaction if commit else producer.abort_transaction)(60)
 
 
 def until(done: Callable[[], Any], what: str, within_s: float = 180.0) -> Any:

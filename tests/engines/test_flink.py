@@ -58,7 +58,7 @@ def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_sto
 
     def end_the_job_server_and_a_worker() -> None:
         stack.kill("job-server")
-        os.kill(worker(stack), signal.SIGKILL)
+        os.kill(until(lambda: worker(stack), "a worker of the pool"), signal.SIGKILL)
 
     try:
         place.start()
@@ -91,8 +91,8 @@ def told(flink: Flink) -> set[str]:
     return found
 
 
-def worker(stack: Stack) -> int:
-    """A Python worker of the pool."""
+def worker(stack: Stack) -> int | None:
+    """A Python worker of the pool, if one runs just now."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -102,4 +102,4 @@ def worker(stack: Stack) -> int:
                 continue
             if b"sdk_worker_main" in command and str(stack.folder).encode() in environment:
                 return int(entry.name)
-    raise AssertionError("no worker runs")
+    return None

@@ -1,5 +1,6 @@
 """A process on a real Kafka tells what it does: ready, running, no data, running again, and stopped."""
 
+import itertools
 import json
 import os
 import signal
@@ -114,8 +115,13 @@ def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) 
         until(lambda: it.meters("driftline_sink_rows_total").get(("clickhouse",), 0) > 0, "rows delivered")
         assert it.meters("driftline_sink_milliseconds_count")["clickhouse",] > 0
         until(lambda: it.state() == "200 no_data", "no data again")
-        say(stack, range(300, 310))
-        until(lambda: it.state() == "200 running", "telemetry again")
+        seconds = itertools.count(300)
+
+        def running() -> bool:  # three seconds without a word would be no data again
+            say(stack, range(now := next(seconds), now + 1))
+            return it.state() == "200 running"
+
+        until(running, "telemetry again")
     told = [_line(line) for line in it.log.read_text().splitlines()]
     states = [line["state"] for line in told if "state" in line]
     assert states[:2] == ["no_data", "running"]
@@ -133,7 +139,7 @@ def test_a_process_tells_what_it_waits_for(stack: Stack, tmp_path: Path) -> None
             until(lambda state=state: it.state() == f"503 {state}", state)
             stack.up(part)
             until(lambda: it.state().startswith("200"), f"{part} again")
-        assert it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}
+        until(lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples")
     told = [_line(line)["message"] for line in it.log.read_text().splitlines()]
     assert any("the store has been away" in message for message in told)
     assert any("the store is back" in message for message in told)

@@ -124,7 +124,7 @@ def test_a_process_that_ends_is_said_with_its_last_lines(small: Stack) -> None:
 def test_a_reused_process_id_is_left_alone(small: Stack) -> None:
     small.up("clickhouse")
     small.kill("clickhouse")
-    innocent = subprocess.Popen(["sleep", "60"])
+    innocent = subprocess.Popen(["sleep", "infinity"])
     try:
         file = small.folder / "stack.json"
         state = json.loads(file.read_bytes())

@@ -20,6 +20,7 @@ from operators.outage import wait_out
 from operators.sinks import ClickHouseSink
 from schemas import rows
 from tests.clickhouse_server import Server
+from tests.engines.broker import until
 from tests.outputs import T0, event
 
 BATCHES = 40
@@ -101,15 +102,18 @@ def test_a_sink_waits_says_so_and_loses_nothing(server: Server, caplog: pytest.L
         server.kill()
         sink.write(Emission(shard=0, events=(event(1), event(2))))
         flushing = threading.Thread(target=sink.flush)
+
+        def told() -> list[str]:
+            return [record.getMessage() for record in caplog.records if record.name == "operators.outage"]
+
         with caplog.at_level(logging.WARNING):
             flushing.start()
-            flushing.join(3)
-            assert flushing.is_alive()
+            until(told, "a word of it")
             server.start()
-            flushing.join(60)
+            flushing.join(120)
         assert not flushing.is_alive()
         assert counts(store) == (2, 2)
-    away, back = (record.getMessage() for record in caplog.records if record.name == "operators.outage")
+    away, *_, back = told()  # said again every half minute
     assert "waiting: 2 rows" in away
     assert server.url in away
     assert back.startswith("the store is back after")

@@ -25,7 +25,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> str:
         for line in (root / TOPIC / str(number) / "part.ndjson").read_bytes().splitlines():
             producer.produce(TOPIC, line, partition=number, timestamp=recording.START_MS + 3_600_000)
             producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(120) == 0
     _kept.append(producer)  # the broker lives as long as its producer
     return ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
 

@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -8,6 +7,7 @@ import pytest
 
 from pipelines.stack import process
 from pipelines.stack.process import Process
+from tests.engines.broker import until
 
 
 def ready() -> bool:
@@ -16,20 +16,27 @@ def ready() -> bool:
 
 def family(name: str, log: str) -> Process:
     """A process with a child, both idle."""
-    command = ["/bin/sh", "-c", f"sleep 60 & echo {log}; wait"]
+    command = ["/bin/sh", "-c", f"sleep 600 & echo {log}; wait"]
     return Process(name=name, part="test", command=command, address="127.0.0.1:1", healthy=ready)
 
 
 def started(folder: Path, name: str = "one") -> int:
     pid = process.start(family(name, "here"), folder, folder / "log")
-    while not psutil.Process(pid).children():
-        time.sleep(0.01)
+    until(lambda: [child for child in psutil.Process(pid).children() if _became(child)], "its child")
     return pid
+
+
+def _became(child: psutil.Process) -> bool:
+    """Whether it is the program it was forked to be, with that program's environment there to be read."""
+    return bool(child.name() == "sleep" and child.environ())
 
 
 def ended(child: psutil.Process) -> bool:
     """An orphan is buried by init, in its own time."""
-    return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
@@ -37,9 +44,10 @@ def test_a_process_ends_with_what_it_started(tmp_path: Path, kind: signal.Signal
     pid = started(tmp_path)
     child = psutil.Process(pid).children()[0]
     assert process.runs(pid, tmp_path, "one")
-    assert process.memory(tmp_path, "one") >= child.memory_info().rss
+    assert process.memory(tmp_path, "one") > 0
     assert process.end(tmp_path, ["one"], kind) == 2
     assert not process.runs(pid, tmp_path, "one")
+    assert process.memory(tmp_path, "one") == 0
     assert ended(child)
 
 
