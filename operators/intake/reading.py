@@ -1,7 +1,7 @@
 """Records to samples: record by record, or many small ones together where that changes nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,11 @@ from operators.dead_letters import DeadLetter
 from operators.sources import SourceRecord
 from schemas.chunk import Chunk, Decoded
 from schemas.wire import FORMS, decode
+from schemas.wire.ipc import END, lone_batch
 
 Ints = npt.NDArray[np.int64]
 
-#: Records decoded together hold at most this many bytes.
+#: Records decoded together hold at most this many bytes, and about so many samples.
 _TOGETHER_BYTES = 4 * 2**20
 _TOGETHER = 8192
 
@@ -61,50 +62,82 @@ def read(topic: str, records: Sequence[SourceRecord], ahead_s: float) -> Readout
         Their samples, those of one form together, in offset order.
     """
     readout = Readout()
-    start = 0
-    for end in _runs(topic, records):
-        _read_run(topic, records, start, end, ahead_s, readout)
-        start = end
+    for run in _runs(topic, records):
+        _read_run(topic, records, run, ahead_s, readout)
     readout.samples = _gathered(readout.samples)
     return readout
 
 
-def _runs(topic: str, records: Sequence[SourceRecord]) -> list[int]:
-    """Where to cut: runs of one-line JSON objects of limited size, anything else by itself."""
-    ends, size, count = [], 0, 0
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Records that can be decoded together; ``rows``: samples of each, ``head``: what their Arrow shares."""
+
+    start: int
+    end: int
+    rows: tuple[int, ...]
+    head: bytes = b""
+
+    def halves(self) -> Iterator["_Run"]:
+        """Its first and its second half."""
+        middle = len(self.rows) // 2
+        yield _Run(self.start, self.start + middle, self.rows[:middle], self.head)
+        yield _Run(self.start + middle, self.end, self.rows[middle:], self.head)
+
+    def together(self, records: Sequence[SourceRecord]) -> bytes:
+        """Its records as one."""
+        values = [record.value for record in records[self.start : self.end]]
+        if not self.head:
+            return b"\n".join(value.rstrip() for value in values)
+        skip = len(self.head)
+        return b"".join([self.head, *(value[skip : -len(END)] for value in values), END])
+
+
+def _runs(topic: str, records: Sequence[SourceRecord]) -> Iterator[_Run]:
+    """Where to cut: runs of small records of one kind, of limited size; anything else by itself."""
     joint = FORMS.get(topic) not in (None, "changes")
+    start, size, head, rows = 0, 0, b"", list[int]()
     for index, record in enumerate(records):
         value = record.value
-        plain = joint and value[:1] == b"{" and b"\n" not in value.rstrip()
-        if count and (not plain or size + len(value) > _TOGETHER_BYTES or count >= _TOGETHER):
-            ends.append(index)
-            size = count = 0
-        if plain:
-            size, count = size + len(value), count + 1
+        kind = _small(value) if joint else None
+        size += len(value)
+        full = size > _TOGETHER_BYTES or sum(rows) >= _TOGETHER
+        if rows and (kind is None or full or kind[0] != head):
+            yield _Run(start, index, tuple(rows), head)
+            start, size, rows = index, len(value), []
+        if kind is None:
+            yield _Run(index, index + 1, (1,))
+            start, size = index + 1, 0
         else:
-            ends.append(index + 1)
-    if count:
-        ends.append(len(records))
-    return ends
+            head = kind[0]
+            rows.append(kind[1])
+    if rows:
+        yield _Run(start, len(records), tuple(rows), head)
+
+
+def _small(value: bytes) -> tuple[bytes, int] | None:
+    """What a record shares with those it can be decoded with, and its samples: a JSON line, or one batch."""
+    if value[:1] == b"{":
+        return None if b"\n" in value.rstrip() else (b"", 1)
+    found = lone_batch(value) if len(value) <= _TOGETHER_BYTES else None
+    return None if found is None else (value[: found[0]], found[1])
 
 
 def _read_run(
-    topic: str, records: Sequence[SourceRecord], start: int, end: int, ahead_s: float, readout: Readout
+    topic: str, records: Sequence[SourceRecord], run: _Run, ahead_s: float, readout: Readout
 ) -> None:
     """Decode a run together; where that finds anything amiss, its halves, down to the record it lies in."""
-    if end - start == 1:
-        return _read_one(topic, records[start], start, ahead_s, readout)
-    run = records[start:end]
-    decoded = decode(topic, b"\n".join(record.value.rstrip() for record in run))
-    if decoded.refused or decoded.accepted != len(run) or _any_ahead(decoded, run, ahead_s):
-        middle = (start + end) // 2
-        _read_run(topic, records, start, middle, ahead_s, readout)
-        _read_run(topic, records, middle, end, ahead_s, readout)
+    if run.end - run.start == 1:
+        return _read_one(topic, records[run.start], run.start, ahead_s, readout)
+    decoded = decode(topic, run.together(records))
+    of_row = np.repeat(np.arange(run.start, run.end), run.rows)
+    amiss = decoded.refused or decoded.accepted != len(of_row)
+    if amiss or _any_ahead(decoded, records, of_row, ahead_s):
+        for half in run.halves():
+            _read_run(topic, records, half, ahead_s, readout)
         return None
     readout.add(decoded, None)
     for chunk in decoded.chunks:
-        row = chunk.batch.column("row").to_numpy().astype(np.int64)
-        readout.samples.append(Samples(chunk, row + start))
+        readout.samples.append(Samples(chunk, of_row[chunk.batch.column("row").to_numpy()]))
     return None
 
 
@@ -116,15 +149,15 @@ def _read_one(topic: str, record: SourceRecord, index: int, ahead_s: float, read
         readout.dead_letters.append((index, letter))
 
 
-def _any_ahead(decoded: Decoded, run: Sequence[SourceRecord], ahead_s: float) -> bool:
-    if all(record.broker_time_ms is None for record in run):
+def _any_ahead(decoded: Decoded, records: Sequence[SourceRecord], of_row: Ints, ahead_s: float) -> bool:
+    if all(record.broker_time_ms is None for record in records):
         return False
-    latest = np.array([2**62 if each.broker_time_ms is None else each.broker_time_ms for each in run])
+    latest = np.array([2**62 if each.broker_time_ms is None else each.broker_time_ms for each in records])
     return any(
         bool(
             (
                 chunk.batch.column("event_time").to_numpy()
-                > latest[chunk.batch.column("row")] + ahead_s * 1000
+                > latest[of_row[chunk.batch.column("row").to_numpy()]] + ahead_s * 1000
             ).any()
         )
         for chunk in decoded.chunks

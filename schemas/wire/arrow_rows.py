@@ -37,7 +37,7 @@ class ArrowRows:
         self.unknown: Counter[str] = Counter()
 
     def drafts(self) -> list[Draft]:
-        """One draft a batch.
+        """One draft a batch, or one of all of them: many small ones are dearer than a large one.
 
         Raises:
             Refused: The record as a whole cannot be read.
@@ -45,7 +45,7 @@ class ArrowRows:
         start = 0
         drafts = []
         try:
-            for batch in read_batches(self.body):
+            for batch in _joined(read_batches(self.body)):
                 if batch.num_rows:
                     drafts.append(self._draft(batch, start))
                 start += batch.num_rows
@@ -92,6 +92,15 @@ class ArrowRows:
                 column.required and cast.null_count > values.null_count
             ):  # a dictionary may hold null as a value
                 draft.refuse(_mask(cast.is_null()), "missing_field", column.name)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    if len(batches) < 2 or any(pa.types.is_string_view(field.type) for field in batches[0].schema):
+        return batches  # views may point at more than there is room for
+    joined: list[pa.RecordBatch] = (
+        pa.Table.from_batches(batches).unify_dictionaries().combine_chunks().to_batches()
+    )
+    return joined
 
 
 def _mask(values: pa.BooleanArray) -> Mask:

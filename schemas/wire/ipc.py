@@ -13,6 +13,10 @@ import pyarrow as pa
 from schemas.wire.reasons import MAX_BYTES, MAX_SAMPLES, Refused
 
 _FILE_MAGIC = b"ARROW1"
+#: Begins a message of a stream; with a length of nothing it ends the stream.
+_MARK = b"\xff\xff\xff\xff"
+END = _MARK + bytes(4)
+_BATCH = 3
 
 
 def read_batches(body: bytes) -> list[pa.RecordBatch]:
@@ -35,6 +39,31 @@ def read_batches(body: bytes) -> list[pa.RecordBatch]:
     except (pa.ArrowException, OSError, EOFError, ValueError, struct.error) as error:
         raise Refused("framing", "broken Arrow") from error
     return batches
+
+
+def lone_batch(body: bytes) -> tuple[int, int] | None:
+    """Where the batch of a stream begins that is one batch and what it needs, and its rows; else None.
+
+    Streams that agree up to there can be put together: the first, then the others' batches. What is said here
+    of bytes that Arrow refuses means nothing.
+    """
+    data, at = memoryview(body), 0
+    try:
+        while data[at : at + 4] == _MARK:
+            metadata = data[at + 8 : at + 8 + _i32(data, at + 4)]
+            message = _u32(metadata, 0)
+            kind, length_at = metadata[_field(metadata, message, 1)], _field(metadata, message, 3)
+            end = at + 8 + len(metadata) + (_i64(metadata, length_at) if length_at else 0)
+            if kind == _BATCH:
+                rows_at = _field(metadata, _follow(metadata, _field(metadata, message, 2)), 0)
+                rows = _i64(metadata, rows_at) if rows_at else 0
+                return (at, rows) if rows > 0 and body[end:] == END else None
+            if end <= at:
+                return None
+            at = end
+    except (struct.error, IndexError):
+        return None
+    return None
 
 
 def _check_size(body: bytes) -> None:

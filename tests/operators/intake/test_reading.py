@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,40 @@ _good = st.builds(
         [{}, {"ttft_s": 0.2}, {"ttft_s": -1.0}, {"colour": "red"}, {"prompt": "hello"}, {"ttft_s": None}]
     ),
 )
+
+
+def arrow(rows: list[dict[str, Any]], compression: str | None = None) -> bytes:
+    """Rows as an Arrow stream of one batch, strings in dictionaries that all such streams share."""
+    services = pa.DictionaryArray.from_arrays(
+        pa.array([0] * len(rows), pa.int32()), pa.array(["chat", "code"])
+    )
+    batch = pa.record_batch(
+        {
+            "event_time": pa.array([row["event_time"] for row in rows], pa.timestamp("ms", "UTC")),
+            "request_id": pa.array([row["request_id"] for row in rows]),
+            "service": services,
+            "status": pa.array([row["status"] for row in rows]),
+            "ttft_s": pa.array([row.get("ttft_s") for row in rows], pa.float64()),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(
+        sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as out:
+        out.write_batch(batch)
+    plain: bytes = sink.getvalue().to_pybytes()
+    return plain
+
+
+_good_rows = st.lists(_good, max_size=4)
 _bytes = st.one_of(
+    _good_rows.map(arrow),
+    _good_rows.map(lambda rows: arrow(rows, "lz4")),
+    _good_rows.map(lambda rows: arrow(rows)[:-9]),
+    _good_rows.map(lambda rows: arrow(rows) * 2),
+    st.tuples(_good_rows, st.integers(0, 1200), st.integers(0, 255)).map(
+        lambda drawn: arrow(drawn[0])[: drawn[1]] + bytes([drawn[2]]) + arrow(drawn[0])[drawn[1] + 1 :]
+    ),
     _good.map(lambda row: json.dumps(row).encode()),
     _good.map(lambda row: b"  " + json.dumps(row).encode() + b" \n"),
     _good.map(lambda row: json.dumps(row, indent=1).encode()),
@@ -63,6 +97,16 @@ def told(readouts: list[Readout]) -> dict[str, Any]:
 
 def _index(pair: tuple[int, Any]) -> int:
     return pair[0]
+
+
+def test_many_small_arrow_records_cost_one_decoding() -> None:
+    rows = [
+        {"event_time": START + at, "request_id": f"r{at}", "service": "chat", "status": "ok"} for at in (1, 2)
+    ]
+    records = [SourceRecord(TOPIC, f"{TOPIC}/0", offset, arrow(rows), None) for offset in range(50)]
+    (samples,) = read(TOPIC, records, 300.0).samples
+    assert samples.record.tolist() == [number for number in range(50) for _ in rows]
+    assert samples.chunk.batch.column("row").to_pylist() == list(range(100))
 
 
 @settings(deadline=None, max_examples=150)
