@@ -97,10 +97,13 @@ class Absence:
         gap = self.window - self.last[index]
         keep = np.exp(-gap / _MEMORY)
         started = self.seen[index] == 0
+        # a silence that was told was none of its own: it counts for as long as it took to be told
+        told = np.maximum(_COST / np.maximum(self.rate[index] * self.window_s, 1e-9), 3)
+        usual = np.minimum(gap - 1, np.maximum(told, _LONGER * self.gap[index]))
         mean = samples / (gap * self.window_s)
         learnt = self.rate[index] * keep + mean * (1 - keep)
         self.rate[index] = np.where(started, samples / self.window_s, learnt)
-        self.gap[index] = np.where(started, 0, np.maximum(self.gap[index] * 0.9995, gap - 1))
+        self.gap[index] = np.where(started, 0, np.maximum(self.gap[index] * 0.9995, usual))
         self.last[index] = self.window
         self.seen[index] += 1
         self.calm = np.maximum(self.calm - 1, 0)

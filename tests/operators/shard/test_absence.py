@@ -128,3 +128,12 @@ def test_a_replica_that_goes_unasked_is_missed_even_if_its_load_moved() -> None:
     gone = [event for event in told if event.identity.get("replica") == "r3" and event.paged_at]
     assert {event.symptom for event in gone} == {"telemetry_fault"}
     assert START + 29 * 60_000 < min(event.paged_at or 0 for event in gone) < START + 33 * 60_000
+
+
+def test_a_long_silence_before_does_not_excuse_the_next() -> None:
+    long_away = traffic(120, 20, moved=True)
+    again = traffic(180, 160, moved=False)[120:]
+    events = absences([*long_away, *again])
+    paged = [event.paged_at for event in events if event.paged_at]
+    assert paged
+    assert START + 160 * 60_000 < min(paged) <= START + 172 * 60_000
