@@ -21,7 +21,7 @@ from schemas.outputs import Incident, Severity, Suspect
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: All members resolved for this long (ms): the incident is.
 QUIET = 600_000
-#: Moved answers are believed after this long (ms).
+#: Moved answers are believed after this long (ms), or as long as the window was that showed them.
 PATIENCE = 480_000
 #: Questions that moved this long (ms) before the answers did not move them.
 LONG_BEFORE = 3_600_000
@@ -147,8 +147,7 @@ def opened_at(group: Group) -> int | None:
 def paged_at(group: Group, moment: int, context: Context) -> int | None:
     """The first moment up to ``moment`` at which the incident stood at warning or above, or None."""
     times = {m.detected for m in group.members} | {m.paged for m in group.members if m.paged is not None}
-    times |= {m.detected + PATIENCE for m in group.members if m.signal == ANSWERS}
-    times |= {m.paged + PATIENCE for m in group.members if m.paged is not None and m.signal == ANSWERS}
+    times |= {time for m in group.members if m.signal == ANSWERS for time in _believed(m)}
     for time in sorted(time for time in times if time <= moment):
         known = _until(group, time)
         root = localise(known, context.topology)
@@ -233,8 +232,7 @@ def _suspicious(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
         or member.suppressed
     ):
         return False
-    lasting = member.detected + PATIENCE <= moment <= member.end + PATIENCE
-    return lasting and not _asked(member, asked, moment)
+    return _lasting(member, _believed(member)[0], moment) and not _asked(member, asked, moment)
 
 
 def _holds(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
@@ -242,9 +240,23 @@ def _holds(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
 
     What users ask moves answers too, and is seen to have moved some windows later.
     """
-    if member.paged is None or not member.paged + PATIENCE <= moment <= member.end + PATIENCE:
+    if member.paged is None or not _lasting(member, _believed(member)[-1], moment):
         return False
     return not _asked(member, asked, moment)
+
+
+def _believed(member: Episode) -> list[int]:
+    """When moved answers are believed to have moved, and, if they are worth a page, when that is (ms).
+
+    A second window has to say what the first one did: what an hour's says stands for the next hour.
+    """
+    again = member.detected + max(PATIENCE, member.detected - member.start)
+    return [again] if member.paged is None else [again, max(again, member.paged + PATIENCE)]
+
+
+def _lasting(member: Episode, since: int, moment: int) -> bool:
+    """Whether it goes on at a moment after ``since``, or ended just now."""
+    return since <= moment <= member.end + PATIENCE
 
 
 def _asked(member: Episode, asked: Sequence[Episode], moment: int) -> bool:

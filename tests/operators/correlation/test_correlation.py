@@ -264,6 +264,15 @@ def test_moved_answers_page_once_they_have_lasted():
     assert raised.paged_at == found.members[0].detected + 8 * MINUTE
 
 
+@pytest.mark.parametrize(("minutes", "pages"), [(100, False), (140, True)])
+def test_what_an_hour_said_of_answers_is_said_again_before_it_pages(minutes, pages):
+    answers = episode(1, ANSWERS, 0, minutes=minutes, symptom="invalid_inference")
+    answers = replace(answers, detected=answers.start + 61 * MINUTE, paged=answers.start + 76 * MINUTE)
+    (found,) = group([answers], TOPOLOGY)
+    wanted = answers.start + 122 * MINUTE if pages else None
+    assert paged_at(found, T0 + 600 * MINUTE, Context(TOPOLOGY, (), T0)) == wanted
+
+
 def test_moved_answers_do_not_page_when_questions_moved_before_they_had_lasted():
     answers = episode(1, ANSWERS, 0, symptom="invalid_inference", replica="r1")
     questions = episode(2, QUESTIONS, 5, severity="info", symptom="input_shift", replica="r6")
