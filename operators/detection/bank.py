@@ -104,6 +104,11 @@ class Bank:
         left = WARM_UP - own[(state["n"] > 0) & (own < WARM_UP)]
         return len(left), float(left.max(initial=0.0)) * self.period_s
 
+    def usual_samples(self, rows: NDArray[np.int64]) -> Floats:
+        """Samples that a window of these rows had of late, [len(rows)]; 0 where they are not counted."""
+        samples: Floats = self._columns.take(slice(0, self._columns.count))["usual_samples"][rows]
+        return samples
+
     def add(self, keys: Sequence[SeriesKey], time_ms: int) -> NDArray[np.int64]:
         """Add rows, which start warming at ``time_ms``; returns their indices."""
         rows = self._columns.add(len(keys))

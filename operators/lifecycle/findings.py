@@ -1,5 +1,6 @@
 """A finding: what a detector says of one series in one window, in the words of an event."""
 
+import math
 from typing import Literal, NamedTuple
 
 from operators.series import SeriesKey
@@ -12,7 +13,9 @@ class Finding(NamedTuple):
     """One window of one series; ``kind``, ``severity``, ``symptom``: None where the series' meaning says.
 
     ``expected``, ``low``, ``high``, ``observed`` are in the series' unit; ``direction`` is +1 above what was
-    expected, -1 below, 0 neither. Episodes of a series from different sources are apart.
+    expected, -1 below, 0 neither. ``usual``: samples that a window had of late, NaN where not known;
+    ``warming``: the series is too young to know its own normal. Episodes of a series from different sources
+    are apart.
     """
 
     source: Source
@@ -33,3 +36,5 @@ class Finding(NamedTuple):
     severity: Severity | None = None
     symptom: Symptom | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    usual: float = math.nan
+    warming: bool = False

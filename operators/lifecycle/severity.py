@@ -34,6 +34,20 @@ _SUSTAINED, _WINDOWS = 0.5, 3
 _ADDED = 1.0
 #: Decades beyond the budget at which moved embeddings page: topics wander, and pooled tails are short.
 _FAR = 5.5
+#: How long requests take: longer where many come at once, and at a part that has only just begun.
+_TIMES = frozenset(
+    {
+        "gen_ai.server.time_to_first_token",
+        "gen_ai.server.time_per_output_token",
+        "gen_ai.server.request.duration",
+        "gen_ai.server.queue_time",
+    }
+)
+#: Where so many times the usual number of requests came, being slow is load: what pages then are requests
+#: that wait, full caches, evictions, errors.
+_BUSY = 1.25
+#: Windows in which a young series must go on being slow: caches are cold at first.
+_COLD = 10
 #: A tail must move further to harm as much: it is of few requests.
 _TAILS = {"p95": 3.0, "p99": 5.0}
 #: Changes smaller than this (`effect`) are found, and told, but wake nobody.
@@ -72,6 +86,8 @@ def severity_of(finding: Finding, windows: int, harm: Harm) -> Severity:
     momentary = finding.detector in _MOMENTARY
     share = is_share(finding)
     sure = _convincing(excess, windows, momentary)
+    if finding.warming and key.signal in _TIMES and windows < _COLD:
+        sure = False
     if not is_material(finding) or not (sure or (share and harm.adds_up(finding.threshold + _ADDED))):
         return "info"
     if share and not harm.matters(key):
@@ -88,9 +104,11 @@ def _went(finding: Finding, worse: int) -> bool:
 
 
 def is_material(finding: Finding) -> bool:
-    """Whether the change is large enough to matter, however sure it is."""
+    """Whether the change is large enough to matter, however sure it is, and not what load explains."""
     if finding.source != "bank":
         return True
+    if finding.key.signal in _TIMES and finding.samples > _BUSY * finding.usual:
+        return False
     least = meaning(finding.key).least * _TAILS.get(finding.key.statistic, 1.0)
     return abs(finding.observed - finding.expected) >= least and effect(finding) >= _SMALL
 

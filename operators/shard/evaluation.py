@@ -1,5 +1,6 @@
 """A closed window to event revisions: statistics, the bank's verdicts, absences, lifecycle."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -176,7 +177,12 @@ class Evaluation:
         open_rows = [self._row_of(key) for source, key in self.lifecycle.episodes if source == "bank"]
         if open_rows and len(row):
             told |= np.isin(row, open_rows)
-        return [_finding(self.bank, row, place, window, verdicts) for place in np.flatnonzero(told).tolist()]
+        places = np.flatnonzero(told)
+        usual = self.bank.usual_samples(row[places]).tolist()
+        return [
+            _finding(self.bank, row, place, window, verdicts, of_late)
+            for place, of_late in zip(places.tolist(), usual, strict=True)
+        ]
 
     def _accept(self, start: int, rows: Ints, meant: Meant) -> None:
         """Take what follows from a change that was announced for the new normal, once it has settled."""
@@ -226,7 +232,9 @@ def _part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _finding(bank: Bank, rows: Ints, place: int, window: WindowValues, verdicts: Verdicts) -> Finding:
+def _finding(
+    bank: Bank, rows: Ints, place: int, window: WindowValues, verdicts: Verdicts, usual: float
+) -> Finding:
     samples = float(window.samples[place])
     return Finding(
         "bank",
@@ -243,4 +251,6 @@ def _finding(bank: Bank, rows: Ints, place: int, window: WindowValues, verdicts:
         samples=int(samples) if np.isfinite(samples) else 0,
         direction=int(verdicts.direction[place]),
         calibration=_CALIBRATION[int(verdicts.calibration[place])],
+        usual=usual or math.nan,
+        warming=bool(verdicts.warming[place]),
     )

@@ -122,6 +122,20 @@ def test_a_pace_that_goes_on_swinging_wakes_somebody() -> None:
     assert [e.updated_at for e in events if e.paged_at == e.updated_at] == [10 * MINUTE + LATENESS]
 
 
+def test_being_slow_under_more_requests_than_usual_is_load() -> None:
+    slow = finding(True, score=9.0)
+    crowded, ordinary = slow._replace(usual=700.0), slow._replace(usual=900.0)
+    assert {e.severity for e in play([crowded] * 6)[0]} == {"info"}
+    assert {e.severity for e in play([ordinary] * 6)[0]} > {"info"}
+    assert {e.severity for e in play([crowded] * 6 + [ordinary] * 2)[0]} > {"info"}, "nor does load excuse it"
+
+
+def test_a_part_that_has_just_begun_may_be_slow_for_ten_minutes() -> None:
+    cold = finding(True, score=9.0)._replace(warming=True)
+    assert {e.severity for e in play([cold] * 9)[0]} == {"info"}
+    assert {e.severity for e in play([cold] * 10)[0]} > {"info"}
+
+
 def test_completions_that_come_later_are_no_harm() -> None:
     waves = [share(6, 12, completed=True), share(-6, 12, completed=True)] * 6
     assert {e.severity for e in play(waves)[0]} == {"info"}
