@@ -27,7 +27,8 @@ def servers() -> Iterator[str]:
 
 @pytest.fixture(params=sorted(CLIENTS))
 def sink(servers: str, request: pytest.FixtureRequest) -> Iterator[KafkaSink]:
-    opened = KafkaSink(KafkaOptions(servers=servers, api_version=(2, 3)), request.param)
+    patience = {"bootstrap_timeout_s": 60.0, "timeout_s": 60.0}
+    opened = KafkaSink(KafkaOptions(servers=servers, api_version=(2, 3), **patience), request.param)
     yield opened
     opened.close()
 

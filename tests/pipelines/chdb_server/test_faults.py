@@ -86,11 +86,18 @@ def test_killed_amid_a_stream_of_inserts_every_row_is_in_once(server: Server, se
 def test_an_insert_that_the_client_gave_up_on_counts_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("operators.clickhouse._SILENCE_S", 1)
+    def opened() -> Store | None:
+        try:
+            return Store.open(server.url)
+        except StoreAway:  # not within its second
+            return None
+
     with Store.open(server.url) as store:
-        server.send(signal.SIGSTOP)
-        with pytest.raises(StoreAway, match="insert of 50 rows"):
-            store.insert("anomaly_events", batch(0), "slow")  # lies in the frozen server's socket
+        monkeypatch.setattr("operators.clickhouse._SILENCE_S", 1)
+        with until(opened, "a store of little patience") as hasty:
+            server.send(signal.SIGSTOP)
+            with pytest.raises(StoreAway, match="insert of 50 rows"):
+                hasty.insert("anomaly_events", batch(0), "slow")  # lies in the frozen server's socket
         server.send(signal.SIGCONT)
         store.insert("anomaly_events", batch(0), "slow")
         assert counts(store) == (A_BATCH, A_BATCH)
