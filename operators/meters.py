@@ -150,6 +150,11 @@ SINK_MILLISECONDS = Meter(
 STORE_AWAY = Meter(
     "driftline_store_away_seconds", "gauge", "For how long ClickHouse has been away; 0 while it is there."
 )
+SINK_AWAY = Meter(
+    "driftline_sink_away_seconds",
+    "gauge",
+    "For how long the brokers of the output have not answered; 0 while they do.",
+)
 INCIDENTS = Meter(
     "driftline_incidents_total", "counter", "Incidents raised, by their severity then.", ("severity",)
 )
@@ -159,7 +164,8 @@ CORRELATED = Meter(
 STATE = Meter(
     "driftline_state",
     "gauge",
-    "1 for the state that the process is in: starting, running, no_data, source_away, store_away, stopped.",
+    "1 for the state that the process is in: starting, running, no_data, source_away, store_away, sink_away,"
+    " stopped.",
     ("state",),
 )
 

@@ -1,6 +1,5 @@
 """Where a run's outputs go: ClickHouse always, a folder or Kafka for the topics where one is named."""
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,15 +9,12 @@ from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
 from operators.emission import Emission
 from operators.meters import SINK_MILLISECONDS, SINK_ROWS, UNMETERED, Meters
-from operators.outage import PAUSE_S
+from operators.outage import BROKERS, wait_out
 from operators.sinks import ClickHouseSink, FileSink, KafkaSink, Publisher
-from operators.store_errors import SinkAway
 from pipelines.config import Config, kafka_servers
 from pipelines.engines.job import kafka_options
 from schemas.outputs import Incident
 from schemas.rows import Count
-
-log = logging.getLogger(__name__)
 
 
 class Outputs:
@@ -95,20 +91,11 @@ class Outputs:
         self._tables.flush()
         if self._publisher and self._published:
             began = time.monotonic()
-            self._publish(self._publisher)
+            waits = f"{self._published} records"
+            wait_out(self._publisher.flush, self._stop, waits, self._meters, BROKERS)
             self._meters.observe(SINK_MILLISECONDS, 1000 * (time.monotonic() - began), "topics")
             self._meters.add(SINK_ROWS, self._published, "topics")
             self._published = 0
-
-    def _publish(self, publisher: Publisher) -> None:
-        """Flush the topics' sink; brokers that are away are waited for, as a store is."""
-        while True:
-            try:
-                return publisher.flush()
-            except SinkAway as problem:
-                if self._stop.wait(PAUSE_S):
-                    raise
-                log.warning("outputs wait: %s", problem)
 
 
 def open_store(config: Config) -> Store:

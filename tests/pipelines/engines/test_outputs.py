@@ -72,7 +72,7 @@ class Silent:
 def test_brokers_that_are_away_are_waited_for_until_the_run_is_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.engines.outputs.PAUSE_S", 0.0)
+    monkeypatch.setattr("operators.outage.PAUSE_S", 0.0)
     config, stop = resolve(clickhouse=f"chdb:{tmp_path / 'db'}", output=str(tmp_path / "out")), Event()
     with open_store(config) as store:
         outputs = Outputs(config, store, stop)

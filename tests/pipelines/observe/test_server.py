@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from operators import meters as of
 from operators.adapters.reader import Reader
 from operators.meters import UNMETERED
-from operators.outage import wait_out
+from operators.outage import BROKERS, wait_out
 from operators.settings import Settings
-from operators.store_errors import StoreAway
+from operators.store_errors import SinkAway, StoreAway
 from pipelines.errors import UsageError
 from pipelines.observe import Health, Recorder, observed, serve
 from pipelines.observe.health import HANGS_AFTER_S
@@ -124,6 +124,22 @@ def test_readiness_ends_while_the_store_is_away(watched: Watched, monkeypatch: p
 
     wait_out(insert, watched.stop, "5 rows", watched.recorder)
     assert seen == [(200, "running"), (503, "store_away"), (503, "store_away")]
+    assert watched.ready() == (200, "running")
+
+
+def test_readiness_ends_while_the_output_is_away(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("operators.outage.PAUSE_S", 0.0)
+    reader(MemorySource({PARTITION: values(range(5))}), watched).step(0.0)
+    watched.recorder.set(of.TURN, watched.time() - 2 * HANGS_AFTER_S, "reading")  # which stands meanwhile
+    seen: list[tuple[tuple[int, str], int]] = []
+
+    def publish() -> None:
+        seen.append((watched.ready(), watched.alive()))
+        if len(seen) < 3:
+            raise SinkAway("silent")
+
+    wait_out(publish, watched.stop, "5 records", watched.recorder, BROKERS)
+    assert seen == [((200, "running"), 503), *[((503, "sink_away"), 200)] * 2]
     assert watched.ready() == (200, "running")
 
 
