@@ -47,7 +47,10 @@ _MOST = 1e30
 #: A row is quiet while its last four windows are off by less than this (deviations), or, after a mean of
 #: sixteen that was `GREAT` deviations off, by less than `QUIET_AFTER`: it need not come back to the very
 #: level. So many quiet windows end an anomaly.
+#: It is great, too, once four windows on average were `AWAY` deviations from level and season. Then a value
+#: within `HOME` deviations of those is quiet whatever was predicted: the predictor followed the anomaly.
 QUIET, GREAT, QUIET_AFTER, CALM = 1.2, 2.0, 2.0, 8.0
+AWAY, HOME = 3.0, 2.5
 
 _FIELDS = (Field("frozen"), Field("calm"), Field("worst"))
 
@@ -325,14 +328,19 @@ class Bank:
     ) -> None:
         active, frozen, calm = seen.active, state["frozen"], state["calm"]
         worst = state["worst"]
-        worst[...] = np.where(frozen > 0, np.maximum(worst, seen.scratch.get("slow", 0.0)), 0.0)
-        quiet = seen.scratch.get("fast", np.abs(seen.z)) < np.where(worst > GREAT, QUIET_AFTER, QUIET)
+        away = GREAT * np.abs(state["mean4"] - state["level"]) / (AWAY * seen.base)
+        away = np.maximum(away, seen.scratch.get("slow", 0.0))
+        worst[...] = np.where(frozen > 0, np.maximum(worst, away), 0.0)
+        great = worst > GREAT
+        quiet = seen.scratch.get("fast", np.abs(seen.z)) < np.where(great, QUIET_AFTER, QUIET)
+        quiet |= great & (np.abs(seen.deviation) < HOME * seen.sd)
         if "busy" in seen.scratch:
             quiet &= seen.scratch["busy"] == 0
         calm[...] = np.where(quiet, calm + active, 0)
         over = np.flatnonzero((calm >= CALM) & (frozen > 0))
         if over.size:
             self._panel.settle(state, over)
+            baseline.settle(state, over)
             frozen[over] = 0
         hot = active & (rate < FREEZE)
         frozen[...] = np.where(hot, frozen + 1, np.maximum(frozen - 2, 0))

@@ -203,6 +203,14 @@ def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
     state["raw12"] += active * (window.y - state["raw12"]) / 12
 
 
+def settle(state: Rows, rows: NDArray[np.int64]) -> None:
+    """Forget the episode that has just ended on ``rows`` (indices into the block).
+
+    The slow average holds its level still, and would have the next windows expected there.
+    """
+    state["mean32"][rows] = state["mean4"][rows]
+
+
 def _learn_regression(state: Rows, window: Window, features: Floats) -> None:
     weight, z = window.learn, window.z
     scaled = features / window.sd

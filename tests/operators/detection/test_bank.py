@@ -69,6 +69,21 @@ def test_lasting_shift_ends_as_the_new_normal() -> None:
     assert alarm[1150:].mean() < 0.01
 
 
+@pytest.mark.parametrize(("windows", "size"), [(12, 15.0), (40, 15.0), (40, 6.0), (40, -15.0)])
+def test_an_incident_on_a_daily_pattern_ends_with_it(windows: int, size: float) -> None:
+    """The predictor follows what lasts; when that is over, the alarm is, and nothing was learnt of it."""
+    rng = np.random.default_rng(15)
+    day = 5 * np.sin(np.arange(2600) / 288 * 2 * np.pi)
+    values = day[:, None] + rng.normal(size=(2600, 20))
+    values[2000 : 2000 + windows] += size
+    bank, verdicts = run(values)
+    alarm = np.array([v.alarm for v in verdicts])[2000:]
+    assert alarm[:5].any(0).all()
+    assert np.median(alarm[windows:].sum(0)) <= 24
+    assert alarm[windows + 60 :].mean() < 0.001
+    assert abs(bank.arrays()["level"]).mean() < 0.2
+
+
 def test_great_anomaly_ends_soon_though_the_level_is_not_quite_what_it_was() -> None:
     """Fifty windows at +6, then a little below: mostly over within 16 windows."""
     values = np.random.default_rng(8).normal(size=(900, 12))
