@@ -2,8 +2,9 @@
 
 Null values are held-out reference buckets pooled over series. They are joined by a shipped prior (so many
 pseudo-values of a wider distribution than the theory's), which decides alone where nothing is known yet and
-fades as held-out values come in. Beyond the 95 % point an exponential tail of -ln p decides, never a lighter
-one than the theory's.
+fades as held-out values come in. Beyond the 95 % point a tail of -ln p decides that is exponential at first
+and never lighter than the theory's. The values of one reference share its luck, so many values tell little
+of the rare: the tail is that predicted from 20 of them, heavier the farther out.
 """
 
 import math
@@ -25,6 +26,8 @@ PRIOR_VALUES = 60
 _WIDER = 0.4
 _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
+#: Independent values that the mean excess over the 95 % point counts as known from.
+_TAIL_KNOWN = 20.0
 #: Scorers of each family.
 _MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
 
@@ -57,7 +60,8 @@ class _Curves:
         size = self.sorted.shape[1]
         rank = (size - torch.searchsorted(self.sorted, z.contiguous())).double() + 0.5
         body = (rank / (size + 0.5)).clamp(self.mass, 1.0)
-        tail = self.mass * torch.exp(-(z - self.start).clamp_min(0) / self.excess)
+        beyond = (z - self.start).clamp_min(0) / self.excess
+        tail = self.mass * (1 + beyond / _TAIL_KNOWN) ** -_TAIL_KNOWN
         return torch.where(z > self.start, tail, body).clamp(SMALLEST, 1.0)
 
 

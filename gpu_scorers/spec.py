@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
 from gpu_scorers.given import Given
@@ -19,6 +20,8 @@ from gpu_scorers.layout import FAR_QUANTILES, REPEAT_BINS, REPEAT_BITS, Layout
 #: Rows longer than this multiple of the median norm are shortened to it: no vector outweighs a bucket.
 NORM_LIMIT = 16.0
 _LLOYD_ROUNDS = 15
+#: Rows whose Ward clusters k-means starts from.
+_WARD_ROWS = 2048
 #: Least scatter along an axis, as a share of the usual one: what rounding may leave.
 _LEAST_SCATTER = 1e-4
 #: Dimensions to sample rows up to which the sample's scatter is believed axis by axis.
@@ -244,8 +247,19 @@ def _bandwidth(x: Tensor, random: np.random.Generator) -> float:
 
 
 def _centroids(x: Tensor, count: int, random: np.random.Generator) -> Tensor:
-    """f64 [count, dim]: plain k-means from random rows."""
-    centroids = x[torch.from_numpy(random.permutation(len(x))[:count])].clone()
+    """f64 [count, dim]: k-means that starts from Ward's clusters of some rows.
+
+    From random rows every fifth topic or so never gets a centroid of its own; one that shares another's looks
+    new each time it comes up.
+    """
+    order = random.permutation(len(x))
+    some = x[torch.from_numpy(order[: max(_WARD_ROWS, count)])]
+    label = fcluster(linkage(some.numpy(), "ward"), count, "maxclust") - 1
+    # alike rows may make fewer clusters: rows of their own fill them up
+    centroids = some[:count].clone()
+    found = int(label.max()) + 1
+    total = torch.zeros(found, x.shape[1]).double().index_add_(0, torch.from_numpy(label).long(), some)
+    centroids[:found] = total / torch.from_numpy(np.bincount(label)).double()[:, None]
     for _ in range(_LLOYD_ROUNDS):
         nearest = (centroids.square().sum(1) - 2 * x @ centroids.T).argmin(1)
         total = torch.zeros_like(centroids).index_add_(0, nearest, x)

@@ -91,6 +91,6 @@ def _direction_follow(model: Model, view: View) -> Model:
     return moments.follow(model, view.once(_whitened), view.n)
 
 
-MMD_ADJ = Scorer("mmd_adj", 2, "mean", _kernel_model, _kernel_test, _kernel_follow)
-WHITE_ADJ = Scorer("white_adj", 3, "mean", _whitened_model, _whitened_test, _whitened_follow)
-MAXDIR_ADJ = Scorer("maxdir_adj", 3, "mean", _direction_model, _direction_test, _direction_follow)
+MMD_ADJ = Scorer("mmd_adj", 3, "mean", _kernel_model, _kernel_test, _kernel_follow)
+WHITE_ADJ = Scorer("white_adj", 4, "mean", _whitened_model, _whitened_test, _whitened_follow)
+MAXDIR_ADJ = Scorer("maxdir_adj", 4, "mean", _direction_model, _direction_test, _direction_follow)

@@ -70,5 +70,5 @@ def _largest_follow(model: Model, view: View) -> Model:
 
 
 MMD = Scorer("mmd", 2, "mix", _kernel_model, _kernel_test, _kernel_follow)
-CLUS = Scorer("clus", 2, "mix", _shares_model, _shares_test, _shares_follow)
-MAXCLUS = Scorer("maxclus", 2, "mix", _largest_model, _largest_test, _largest_follow)
+CLUS = Scorer("clus", 3, "mix", _shares_model, _shares_test, _shares_follow)
+MAXCLUS = Scorer("maxclus", 3, "mix", _largest_model, _largest_test, _largest_follow)

@@ -38,5 +38,5 @@ def _distance_follow(model: Model, view: View) -> Model:
     return moments.follow(model, view.block("near", "adjusted"), view.n)
 
 
-QUAD = Scorer("quad", 2, "spread", _axes_model, _axes_test, _axes_follow)
-SPREAD = Scorer("spread", 2, "spread", _distance_model, _distance_test, _distance_follow)
+QUAD = Scorer("quad", 3, "spread", _axes_model, _axes_test, _axes_follow)
+SPREAD = Scorer("spread", 3, "spread", _distance_model, _distance_test, _distance_follow)
