@@ -19,8 +19,8 @@ from operators.dead_letters import DeadLetter
 from operators.intake import SourceRecord
 from operators.sinks.dead_letters import REPLAYED, dlq_topic, letter_of_json, letter_of_record
 from operators.store_errors import SinkError
+from pipelines.brokers import reached
 from pipelines.config import Config, kafka_servers
-from pipelines.engines.job import kafka_options
 from pipelines.errors import UsageError
 from schemas.topics import INPUT_TOPICS
 
@@ -52,7 +52,7 @@ def read(config: Config, address: str, topic: str) -> list[Kept]:
     if topic not in INPUT_TOPICS:
         raise UsageError(f"{topic} is no topic that driftline reads; one of {', '.join(INPUT_TOPICS)}")
     if kafka_servers(address):
-        return _of_kafka(kafka_options(config, address), config.kafka.client, dlq_topic(topic))
+        return _of_kafka(reached(config, address), config.kafka.client, dlq_topic(topic))
     return _of_folder(Path(address) / dlq_topic(topic))
 
 
@@ -106,9 +106,8 @@ def _again(topic: str, place: str, value: bytes) -> OutRecord:
 
 
 def _send(config: Config, address: str, records: Sequence[OutRecord]) -> None:
-    producer = connect_producer(
-        config.kafka.client, structs.replace(kafka_options(config, address), timeout_s=60.0)
-    )
+    options = structs.replace(reached(config, address), timeout_s=60.0)
+    producer = connect_producer(config.kafka.client, options)
     try:
         if failed := producer.deliver(records):
             why = failed[min(failed)]

@@ -139,11 +139,11 @@ def _store(config: Config) -> Finding:
 def _kafka(config: Config, field: str, address: str) -> Finding:
     from operators.adapters.kafka import connect
     from operators.adapters.source import SourceError
-    from pipelines.engines.job import kafka_options
+    from pipelines.brokers import reached
     from schemas.topics import INPUT_TOPICS
 
     try:
-        client = connect(config.kafka.client, kafka_options(config, address))
+        client = connect(config.kafka.client, reached(config, address))
     except SourceError as problem:
         return Finding(field, "failed", str(problem))
     try:
