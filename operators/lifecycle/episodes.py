@@ -28,6 +28,8 @@ Suppress = Callable[[Slice, int, int], tuple[str, ...]]
 _FLAPS, _FLAP_MS = 6, 3_600_000
 #: What alarms in this many windows is no spike.
 _LASTS = 3
+#: Material windows of a scalar further apart than this (ms) do not go on: they are counted anew.
+_APART_MS = 900_000
 
 
 class Episode(Struct, kw_only=True):
@@ -42,6 +44,7 @@ class Episode(Struct, kw_only=True):
     run: int = 0
     alarms: int = 0
     material: int = 0
+    material_at: int = 0
     size: float = 0.0
     direction: int = 0
     harm: Harm
@@ -180,7 +183,10 @@ class Lifecycle:
         if episode.stage == "resolved":
             episode.alarms = episode.material = 0
         episode.alarms += 1
-        episode.material += is_material(finding)
+        if is_material(finding):
+            goes_on = finding.source != "bank" or end - episode.material_at <= _APART_MS
+            episode.material = episode.material + 1 if goes_on else 1
+            episode.material_at = end
         if episode.kind == "spike" and finding.kind is None and episode.alarms >= _LASTS:
             episode.kind = kind_of(finding, lasting=True)
         size = effect(finding) if finding.source == "bank" else finding.score
