@@ -1,7 +1,8 @@
 """How often drifted windows are seen: pooled over series, and one series alone, beside the recipe's figures.
 
-Without data the vectors are shaped like real text; with ``--data DIR`` they are those of ``DIR/vectors.npz``
-(``x`` [texts, 384] of your encoder, ``topic`` [texts], -1 for another language).
+Without data the vectors are shaped like real text, and once more of topics far apart; with ``--data DIR``
+they are those of ``DIR/vectors.npz`` (``x`` [texts, 384] of your encoder, ``topic`` [texts], -1 for another
+language). The frozen parts are fitted, as the recipe's, to vectors of all topics in no order.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,14 +54,25 @@ def run(
     """Tables of rejection rates.
 
     Args:
-        folder: Of ``vectors.npz``; None: vectors shaped like real text.
+        folder: Of ``vectors.npz``; None: drawn vectors.
         series: Series that calibrate each other, each with its own topic mix.
         references: Lone references of 5,000 vectors.
         quiet: Windows without drift for each of them.
         drifted: Windows for each of them and each kind of drift.
     """
-    topics = Topics.shaped() if folder is None else Topics.read(folder)
-    pooled = {length: _pooled(topics, length, series, quiet, drifted) for length in RUNS}
+    tables: dict[str, object] = {}
+    for pool_name, topics in Topics.every(folder).items():
+        pooled = {length: _pooled(topics, length, series, quiet, drifted) for length in RUNS}
+        tables[f"{pool_name}, 1,000 vectors, at .05/.01"] = beside_recipe(pooled)
+        lone = {length: _lone(topics, length, references, quiet, drifted) for length in RUNS}
+        tables[f"{pool_name}, one series alone, 5,000 reference vectors"] = {
+            kind: {name: _brief(lone[length][kind]) for length, name in RUNS.items()} for kind in lone[1]
+        }
+    return tables
+
+
+def beside_recipe(pooled: dict[int, dict[str, P]]) -> dict[str, dict[str, str]]:
+    """Rates of rejection by kind of drift, from p-values by run length and kind, with the recipe's."""
     rows: dict[str, dict[str, str]] = {}
     for kind in pooled[1]:
         rows[kind] = {}
@@ -68,9 +80,7 @@ def run(
             rows[kind][name] = _brief(pooled[length][kind])
             if place < len(RECIPE[kind]):
                 rows[kind][f"recipe, {name}"] = RECIPE[kind][place]
-    lone = {length: _lone(topics, length, references, quiet, drifted) for length in RUNS}
-    alone = {kind: {name: _brief(lone[length][kind]) for length, name in RUNS.items()} for kind in lone[1]}
-    return {"power at .05/.01, 1,000 vectors": rows, "one series alone, 5,000 reference vectors": alone}
+    return rows
 
 
 def _brief(p: P) -> str:
@@ -106,7 +116,7 @@ def pool(
     topics: Topics, random: np.random.Generator, series: int, rows: int, length: int
 ) -> tuple[Spec, list[P], Reference, Calibration]:
     """Frozen parts, mixes and references of series, and the calibration they give each other."""
-    spec = Spec.fit(topics.draw(random, FIT_ROWS, length), features=FEATURES, clusters=CLUSTERS, axes=AXES)
+    spec = Spec.fit(topics.draw(random, FIT_ROWS, 1), features=FEATURES, clusters=CLUSTERS, axes=AXES)
     mixes = [topics.mix(random) for _ in range(series)]
     buckets = torch.stack([sketches(spec, topics, random, mixes, rows, length) for _ in range(BUCKETS)], 1)
     reference = Reference.build(spec, buckets)

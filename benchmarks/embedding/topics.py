@@ -1,4 +1,4 @@
-"""Vectors of real text, or shaped like them, in topics that stay for runs of geometric length."""
+"""Vectors of real text, shaped like them, or of topics far apart, in runs of geometric length."""
 
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,26 @@ class Topics:
         x = mean * (_NORM / np.linalg.norm(mean)) + (centre[:, None] + noise) * scale
         x /= np.linalg.norm(x, axis=2, keepdims=True)
         return cls(x.reshape(-1, dim) @ base.T, np.repeat(np.arange(topics), _TEXTS))
+
+    @classmethod
+    def apart(cls, dim: int = 384, topics: int = 23) -> "Topics":
+        """A pool of anisotropic topics on the sphere, far apart: the recipe's synthetic vectors."""
+        random = np.random.default_rng([1, dim, topics])
+        centre = random.standard_normal((topics, 1, dim))
+        centre *= 0.8 / np.linalg.norm(centre, axis=2, keepdims=True)
+        scale = np.linspace(1.6, 0.2, dim)
+        scale /= np.linalg.norm(scale)
+        scales = np.stack([scale[random.permutation(dim)] for _ in range(topics)])[:, None]
+        x = centre + random.standard_normal((topics, _TEXTS, dim)) * scales
+        x /= np.linalg.norm(x, axis=2, keepdims=True)
+        return cls(x.reshape(-1, dim), np.repeat(np.arange(topics), _TEXTS))
+
+    @classmethod
+    def every(cls, folder: Path | None = None) -> dict[str, "Topics"]:
+        """The pools of a benchmark by name: that of ``folder``, or without one both that are drawn."""
+        if folder is not None:
+            return {"real text": cls.read(folder)}
+        return {"shaped like real text": cls.shaped(), "topics far apart": cls.apart()}
 
     @classmethod
     def read(cls, folder: Path) -> "Topics":
