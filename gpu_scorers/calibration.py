@@ -4,7 +4,7 @@ Null values are held-out reference buckets pooled over series. They are joined b
 pseudo-values of a wider distribution than the theory's), which decides alone where nothing is known yet and
 fades as held-out values come in. Beyond the 95 % point a tail of -ln p decides that is exponential at first
 and never lighter than the theory's. The values of one reference share its luck, so many values tell little
-of the rare: the tail is that predicted from 20 of them, heavier the farther out.
+of the rare: the tail is that predicted from 15 of them, heavier the farther out.
 """
 
 import math
@@ -27,7 +27,7 @@ _WIDER = 0.4
 _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
 #: Independent values that the mean excess over the 95 % point counts as known from.
-_TAIL_KNOWN = 20.0
+_TAIL_KNOWN = 15.0
 #: Scorers of each family.
 _MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
 

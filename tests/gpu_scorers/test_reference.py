@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpu_scorers import arrays, numpy_reference
 from gpu_scorers.calibration import Calibration
@@ -77,6 +79,33 @@ def test_calibrated_size_and_power(world):
     assert (quiet < 0.001).double().mean() < 0.005
     moved = calibration(reference.score(torch.from_numpy(_sketches(spec, lambda n: draw(n, shift=0.15)))).p).p
     assert (moved[:, FAMILIES.index("mean")] < 0.01).double().mean() > 0.9
+
+
+def test_a_topic_hardly_shares_its_centroid():
+    """Of twice as many centroids every topic has one: none looks new each time it comes up."""
+    random = np.random.default_rng(5)
+    centre = 1.5 * np.linalg.qr(random.standard_normal((48, 48)))[0][:24]
+    topic = random.integers(24, size=3000)
+    x = centre[topic] + 0.15 * random.standard_normal((3000, 48))
+    spec = Spec.fit(x, features=64, clusters=48, axes=8)
+    sums = np.zeros((24, spec.layout.width))
+    arrays.fold(spec, sums, x.astype(np.float32), topic)
+    met = sums[:, spec.layout.blocks["clu"]]
+    assert (met.max(1) > 0).all()
+    assert (np.sort(met, 0)[-2] == 0).all(), "a centroid has members of two topics"
+
+
+@given(st.floats(0.5, 3.0), st.integers(0, 400))
+def test_the_rarer_a_window_the_more_doubt(scale, values):
+    """Calibrated p-values fall with the parametric ones, and beyond the body never below the theory's."""
+    random = np.random.default_rng(values)
+    null = torch.from_numpy(np.exp(-scale * random.exponential(size=(values, len(SCORERS)))))
+    calibration = Calibration(null if values else None)
+    p = torch.logspace(-1.5, -25, 200, dtype=torch.float64)[:, None].expand(-1, len(SCORERS)).contiguous()
+    said = calibration(p)
+    assert (said.each.diff(dim=0) <= 0).all()
+    assert (said.p.diff(dim=0) <= 0).all()
+    assert (said.each[p[:, 0] < 1e-6] >= p[p[:, 0] < 1e-6]).all()
 
 
 def _new_mix(draw, rows):
