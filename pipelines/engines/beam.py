@@ -26,6 +26,7 @@ from operators.adapters.beam.process import Inlet, Process, forget, process
 from operators.adapters.beam.shards import ShardDoFn
 from operators.adapters.beam.sinks import DEAD_LETTERS, TakeApart, WriteDeadLetters, WriteEmissions
 from operators.adapters.beam.source import TelemetrySource
+from operators.adapters.figures import accounts
 from operators.adapters.source import Source
 from operators.clickhouse import Store
 from operators.meters import Meters
@@ -34,7 +35,7 @@ from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
-from pipelines.engines.report import Report, Stopwatch, figures, make_report
+from pipelines.engines.report import Report, Stopwatch, make_report
 
 #: Polls of one bundle, and its longest time: a checkpoint waits for a bundle, sinks are flushed after each.
 BUNDLE_POLLS = 20
@@ -85,8 +86,7 @@ def run(job: Job) -> Report:
                     watch.enter("correlate")
                     correlator.finish()
                     lines = [line for live in here.shards.values() for line in live.totals.lines()]
-                    counts, tally, series = figures(lines)
-                    outputs.write_accounts(job_id, 1, counts)
+                    outputs.write_accounts(job_id, 1, accounts(lines))
                     outputs.flush()
                 _commit(job, here.acknowledgements)
             finally:
@@ -96,9 +96,7 @@ def run(job: Job) -> Report:
             job,
             engine=f"beam on {config.runner}",
             ending="stopped" if job.stop.is_set() else "done",
-            counts=counts,
-            tally=tally,
-            series=series,
+            lines=lines,
             incidents=correlator.incidents.values(),
             seconds=watch.seconds,
             no_data_s=here.no_data_s,

@@ -17,7 +17,8 @@ import grpc
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, PortableOptions
 from apache_beam.runners.runner import PipelineState
 
-from operators.adapters.beam.totals import FINISHED, OUTPUTS
+from operators.adapters.beam.totals import FINISHED
+from operators.adapters.figures import OUTPUTS
 from operators.clickhouse import Store
 from operators.meters import UNMETERED
 from operators.store_errors import SinkError, StoreError
@@ -28,7 +29,7 @@ from pipelines.engines.counted import Counted
 from pipelines.engines.flink import ENDED, Flink, FlinkAway
 from pipelines.engines.job import Job
 from pipelines.engines.outputs import Outputs, open_store
-from pipelines.engines.report import Ending, Report, Stopwatch, figures, make_report
+from pipelines.engines.report import Ending, Report, Stopwatch, make_report
 from pipelines.errors import EngineError, UsageError
 from schemas.rows import Count
 
@@ -77,7 +78,7 @@ def run(job: Job) -> Report:
                     if savepoint:
                         log.warning("the job was stopped with the savepoint %s", savepoint)
                     raise
-            counts, tally, series = figures(totals(store, run_id))
+            lines = totals(store, run_id)
         finally:
             outputs.close()
     watch.enter("")
@@ -85,9 +86,7 @@ def run(job: Job) -> Report:
         job,
         engine=f"beam on {config.runner}",
         ending=ending,
-        counts=counts,
-        tally=tally,
-        series=series,
+        lines=lines,
         incidents=correlator.incidents.values(),
         seconds=watch.seconds,
         no_data_s=0.0,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from operators import meters as of
 from operators.adapters.accounting import UNKNOWN_FIELD
-from operators.adapters.beam.totals import OUTPUTS
+from operators.adapters.figures import OUTPUTS
 from operators.meters import Meters
 from schemas.rows import Count
 

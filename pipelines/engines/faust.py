@@ -21,6 +21,7 @@ from operators.adapters.drive import series_of
 from operators.adapters.faust.detecting import Detecting
 from operators.adapters.faust.reading import Reading
 from operators.adapters.faust.topics import create
+from operators.adapters.figures import OUTPUTS
 from operators.adapters.kafka.aio import settings as words
 from operators.adapters.source import SourceError
 from operators.clickhouse import Store
@@ -30,8 +31,9 @@ from pipelines.config import Config
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, kafka_options
 from pipelines.engines.outputs import Outputs, open_store
-from pipelines.engines.report import Report, Stopwatch, Tally, make_report
+from pipelines.engines.report import Report, Stopwatch, make_report
 from pipelines.observe import logs, observed
+from schemas.rows import Count
 from schemas.topics import INPUT_TOPICS
 
 #: How often a run is looked at.
@@ -222,19 +224,13 @@ async def _run(job: Job) -> Report:
 
 def _report(job: Job, worker: Worker, watch: Stopwatch) -> Report:
     shards = worker.detecting.shards
-    tally = Tally()
-    for keeper in shards.values():
-        tally.events.update(keeper.figures.events)
-        tally.revisions += keeper.figures.revisions
-        tally.windows += keeper.figures.windows
-        tally.buckets += keeper.figures.buckets
+    lines = [line for keeper in shards.values() for line in keeper.figures.lines()]
+    lines.append(Count(OUTPUTS, "series", "", sum(series_of(keeper.shard) for keeper in shards.values())))
     return make_report(
         job,
         engine="faust",
         ending="stopped" if job.stop.is_set() else "done",
-        counts=shards[0].figures.lines() if 0 in shards else [],
-        tally=tally,
-        series=sum(series_of(keeper.shard) for keeper in shards.values()),
+        lines=[line for line in lines if 0 in shards or line.topic == OUTPUTS],
         incidents=worker.correlator.incidents.values(),
         seconds=watch.seconds,
         no_data_s=worker.reading.no_data_s,

@@ -9,10 +9,12 @@ import gc
 import logging
 import time
 import uuid
+from collections.abc import Iterator
 
 from operators.adapters.accounting import lines
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.drive import done_to, drive, series_of
+from operators.adapters.figures import OUTPUTS, Figures, accounts
 from operators.adapters.metering import tell_emission, tell_shard
 from operators.adapters.reader import Reader, Step
 from operators.emission import by_window
@@ -24,8 +26,9 @@ from pipelines.config import kafka_servers
 from pipelines.engines.correlator import Correlator
 from pipelines.engines.job import Job, open_source
 from pipelines.engines.outputs import Outputs, open_store
-from pipelines.engines.report import Report, Stopwatch, Tally, make_report
+from pipelines.engines.report import Report, Stopwatch, make_report
 from pipelines.engines.snapshot import Snapshots
+from schemas.rows import Count
 
 FLUSH_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 30.0
@@ -60,10 +63,8 @@ def run(job: Job) -> Report:
             job,
             engine="local",
             ending="stopped" if job.stop.is_set() else "done",
-            counts=loop.tally.corrected(lines(loop.accounts)),
-            tally=loop.tally,
+            lines=loop.lines(),
             incidents=correlator.incidents.values(),
-            series=sum(series_of(shard) for shard in loop.shards),
             seconds=watch.seconds,
             no_data_s=loop.reader.no_data_s,
         )
@@ -99,7 +100,7 @@ class _Loop:
         self._acknowledged = Acknowledgements(settings.shards)
         self._revision = 0
         self.accounts = Accounts()
-        self.tally = Tally()
+        self._figures = Figures()
 
     def run(self) -> None:
         """Read, drive, flush, until the end or a stop."""
@@ -114,6 +115,12 @@ class _Loop:
                 self._job.progress(self.reader.time_ms)
         self._deliver(last=True)
 
+    def lines(self) -> Iterator[Count]:
+        """What has been counted, and how many series there are."""
+        yield from lines(self.accounts)
+        yield from self._figures.lines()
+        yield Count(OUTPUTS, "series", "", sum(map(series_of, self.shards)))
+
     def _take(self, step: Step) -> None:
         self._acknowledged.read(step.partition, step.next_offset, step.last_bucket)
         self.accounts = self.accounts + step.delivery.accounts
@@ -125,13 +132,13 @@ class _Loop:
                         self._outputs.deliver(part)
                 else:
                     self._outputs.write(emission)
-                self.tally.add(emission)
+                self._figures.count(emission)
                 tell_emission(self._job.meters, emission)
 
     def _deliver(self, *, last: bool = False) -> None:
         """Flush the sinks; only what they have may be left behind."""
         self._revision += 1
-        self._outputs.write_accounts(self._run_id, self._revision, self.tally.corrected(lines(self.accounts)))
+        self._outputs.write_accounts(self._run_id, self._revision, accounts(self.lines()))
         self._outputs.flush()
         for shard in self.shards:
             tell_shard(self._job.meters, shard)

@@ -2,12 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
-from operators.emission import Emission
+from operators.adapters.figures import OUTPUTS, accounts
 from pipelines.engines.job import Job
 from schemas.outputs import Incident
 from schemas.rows import Count
@@ -43,51 +43,6 @@ class Report(Struct, frozen=True, kw_only=True):
     savepoint: str = ""
 
 
-class Tally:
-    """Counts what shards hand out: events by kind, once each; late is what came below closed buckets."""
-
-    def __init__(self) -> None:
-        self.events: Counter[str] = Counter()
-        self.late: Counter[str] = Counter()
-        self.revisions = self.windows = self.buckets = 0
-
-    def corrected(self, counts: Iterable[Count]) -> list[Count]:
-        """The accounts, sorted; what came below closed buckets is late there, not accepted."""
-        lines: Counter[tuple[str, str, str]] = Counter()
-        for topic, outcome, reason, samples in counts:
-            lines[topic, outcome, reason] += samples
-        for topic, samples in self.late.items():
-            lines[topic, "accepted", ""] -= samples
-            lines[topic, "late", "after_idle"] += samples
-        return [Count(*key, samples) for key, samples in sorted(lines.items()) if samples]
-
-    def add(self, emission: Emission) -> None:
-        """Count one emission."""
-        self.events.update(event.kind for event in emission.events if event.revision == 0)
-        self.revisions += len(emission.events)
-        self.windows += len(emission.windows)
-        self.buckets += emission.buckets.num_rows if emission.buckets is not None else 0
-        self.late.update(emission.late)
-
-
-def figures(lines: Iterable[Count]) -> tuple[list[Count], Tally, int]:
-    """Accounts, outputs and series out of the totals of all shards, whose output lines have no topic."""
-    accounts: Counter[tuple[str, str, str]] = Counter()
-    tally = Tally()
-    outputs: Counter[str] = Counter()
-    for topic, outcome, reason, count in lines:
-        if topic:
-            accounts[topic, outcome, reason] += count
-        elif outcome == "events":
-            tally.events[reason] += count
-        else:
-            outputs[outcome] += count
-    tally.revisions, tally.windows, tally.buckets = (
-        outputs[name] for name in ("revisions", "windows", "buckets")
-    )
-    return tally.corrected([Count(*key, count) for key, count in accounts.items()]), tally, outputs["series"]
-
-
 def by_outcome(counts: Iterable[Count]) -> dict[str, dict[str, int]]:
     """Samples by topic and outcome, ``in`` being the sum of all."""
     accounts: dict[str, dict[str, int]] = {}
@@ -105,30 +60,37 @@ def make_report(
     *,
     engine: str,
     ending: Ending,
-    counts: Sequence[Count],
-    tally: Tally,
-    series: int,
+    lines: Iterable[Count],
     incidents: Iterable[Incident],
     seconds: dict[str, float],
     no_data_s: float,
     savepoint: str = "",
 ) -> Report:
-    """The report of a run that is over."""
-    accounts = by_outcome(counts)
-    samples = sum(account["in"] for account in accounts.values())
+    """The report of a run that is over; ``lines``: the figures of its sources and shards."""
+    lines = list(lines)
+    counts = accounts(lines)
+    by_topic = by_outcome(counts)
+    samples = sum(account["in"] for account in by_topic.values())
+    events: Counter[str] = Counter()
+    outputs: Counter[str] = Counter()
+    for topic, outcome, reason, count in lines:
+        if topic == OUTPUTS:
+            outputs[outcome] += count
+            if outcome == "events":
+                events[reason] += count
     return Report(
         engine=engine,
         input=job.config.input or "",
         clickhouse=job.config.clickhouse,
         config_hash=job.config.settings.config_hash(),
         ending=ending,
-        accounts=accounts,
+        accounts=by_topic,
         reasons=[count for count in counts if count.reason],
-        events=dict(tally.events),
-        revisions=tally.revisions,
-        windows=tally.windows,
-        buckets=tally.buckets,
-        series=series,
+        events=dict(events),
+        revisions=outputs["revisions"],
+        windows=outputs["windows"],
+        buckets=outputs["buckets"],
+        series=outputs["series"],
         incidents=dict(Counter(incident.severity for incident in incidents if incident.status != "merged")),
         seconds={phase: round(spent, 3) for phase, spent in seconds.items()},
         samples_per_s=round(samples / seconds["read"], 1) if seconds.get("read") else 0.0,

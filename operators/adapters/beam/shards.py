@@ -77,7 +77,7 @@ class ShardDoFn(beam.DoFn):
         another = live.totals.run_id != self._job_id
         if another:  # stopped with a savepoint and resumed: what the run before counted is told a last time
             yield encode_handout(Handout(Emission(index), totals=live.totals))
-            live.totals = Totals(self._job_id, index)
+            live.totals = Totals(run_id=self._job_id, shard=index)
         handed_out = _take(live, packed)
         for emission in handed_out:
             yield encode_handout(Handout(emission))
@@ -119,7 +119,7 @@ class ShardDoFn(beam.DoFn):
             data, counted = snapshot.read(), totals.read()
         begun = data or self._learnt.get(index)
         shard = Shard.restore(begun, self._settings) if begun else Shard(index, self._settings)
-        known = decode_totals(counted) if counted else Totals(self._job_id, index)
+        known = decode_totals(counted) if counted else Totals(run_id=self._job_id, shard=index)
         live = Live(shard, stamp or b"", known, snapshot_bytes=len(data or b""))
         for packed in log.read() if stamp else ():
             _take(live, packed)

@@ -21,6 +21,7 @@ from operators.adapters.faust.journal import Journal
 from operators.adapters.faust.keeper import Keeper
 from operators.adapters.faust.stage import Stage
 from operators.adapters.faust.topics import messages_topic, shards_journal
+from operators.adapters.figures import accounts
 from operators.adapters.kafka.options import KafkaOptions
 from operators.adapters.metering import forget_shard, tell_emission, tell_shard
 from operators.emission import Emission
@@ -163,16 +164,14 @@ class Detecting(Stage):
             self._meters.set(of.STATE_BYTES, keeper.state_bytes, str(index))
 
     async def _report(self, *, now: bool = False) -> None:
-        """Shard 0 knows the accounts: their totals go to the store every few seconds and at the end."""
-        keeper = self._keepers.get(0)
-        if keeper is None or keeper.told_at == keeper.offset:
-            return
-        now = now or keeper.shard.clock.exhausted or time.monotonic() - keeper.told_s >= ACCOUNTS_S
-        if not now:
-            return
-        keeper.told_s, keeper.told_at = time.monotonic(), keeper.offset
-        counts = keeper.figures.lines()
-        await asyncio.to_thread(self._account, keeper.run_id, keeper.offset, counts)
+        """Accounts go to the store every few seconds and at the end: shard 0's, and what others saw late."""
+        for keeper in self._keepers.values():
+            due = now or keeper.shard.clock.exhausted or time.monotonic() - keeper.told_s >= ACCOUNTS_S
+            if not due or keeper.told_at == keeper.offset:
+                continue
+            keeper.told_s, keeper.told_at = time.monotonic(), keeper.offset
+            if counts := accounts(keeper.figures.lines()):
+                await asyncio.to_thread(self._account, keeper.run_id, keeper.offset, counts)
 
     def _account(self, run_id: str, revision: int, counts: list[Count]) -> None:
         self._outputs.write_accounts(run_id, revision, counts)  # may have to wait for another's flush

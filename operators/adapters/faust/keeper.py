@@ -14,47 +14,13 @@ from operators.adapters.drive import drive
 from operators.adapters.faust.journal import SNAPSHOT_S, Journal, JournalError, check_layout, decode
 from operators.adapters.faust.lane import ACCOUNTS
 from operators.adapters.faust.topics import messages_topic
+from operators.adapters.figures import Figures
 from operators.emission import Emission
 from operators.settings import Settings
 from operators.shard import Shard
 from schemas.rows import Count
 
 log = logging.getLogger(__name__)
-
-
-class Figures(Struct):
-    """What a shard has handed out and, as shard 0, been told of accounts, since the app began."""
-
-    counts: dict[tuple[str, str, str], int] = {}
-    events: dict[str, int] = {}
-    revisions: int = 0
-    windows: int = 0
-    buckets: int = 0
-
-    def told(self, counts: list[Count]) -> None:
-        """Add a delivery's accounts."""
-        for topic, outcome, reason, samples in counts:
-            self._count(topic, outcome, reason, samples)
-
-    def add(self, emission: Emission) -> None:
-        """Add what an emission holds; what came below closed buckets is late, not accepted."""
-        for event in emission.events:
-            if event.revision == 0:
-                self.events[event.kind] = self.events.get(event.kind, 0) + 1
-        self.revisions += len(emission.events)
-        self.windows += len(emission.windows)
-        self.buckets += emission.buckets.num_rows if emission.buckets is not None else 0
-        for topic, samples in emission.late.items():
-            self._count(topic, "accepted", "", -samples)
-            self._count(topic, "late", "after_idle", samples)
-
-    def lines(self) -> list[Count]:
-        """The accounts, sorted."""
-        return [Count(*key, samples) for key, samples in sorted(self.counts.items()) if samples]
-
-    def _count(self, topic: str, outcome: str, reason: str, samples: int) -> None:
-        key = (topic, outcome, reason)
-        self.counts[key] = self.counts.get(key, 0) + samples
 
 
 class _State(Struct, frozen=True):
@@ -70,7 +36,10 @@ class _Mark(Struct, frozen=True):
 
 
 class Keeper:
-    """One shard, where it is in its messages, and up to where its outputs are delivered."""
+    """One shard, where it is in its messages, and up to where its outputs are delivered.
+
+    ``figures``: of what it has handed out and, as shard 0, been told of accounts, since the app began.
+    """
 
     def __init__(self, shard: Shard, journal: Journal, run_id: str, offset: int, figures: Figures) -> None:
         self.shard = shard
@@ -127,10 +96,10 @@ class Keeper:
         for record in records:
             for name, value in record.headers:
                 if name == ACCOUNTS:
-                    self.figures.told(decode(value, list[Count]))
+                    self.figures.add(decode(value, list[Count]))
             emissions = drive(self.shard, message.decode(record.value))
             for emission in emissions:
-                self.figures.add(emission)
+                self.figures.count(emission)
                 if record.offset >= self.delivered_to:
                     deliver(emission)
             self.offset = record.offset + 1

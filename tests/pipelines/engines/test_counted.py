@@ -1,7 +1,7 @@
 """What a launcher tells of a job elsewhere: what its totals grew by, and that they stopped to grow."""
 
 from operators import meters as of
-from operators.adapters.beam.totals import OUTPUTS
+from operators.adapters.figures import OUTPUTS
 from pipelines.engines.counted import Counted
 from pipelines.observe import Recorder
 from schemas.rows import Count

@@ -16,8 +16,9 @@ from operators.adapters.beam.codec import (
 )
 from operators.adapters.beam.process import forget, process
 from operators.adapters.beam.shards import ShardDoFn
-from operators.adapters.beam.totals import OUTPUTS, Totals
+from operators.adapters.beam.totals import Totals
 from operators.adapters.drive import drive
+from operators.adapters.figures import OUTPUTS
 from operators.adapters.reader import Reader
 from operators.emission import Emission
 from operators.message import Message
@@ -204,7 +205,7 @@ def test_state_of_another_layout_is_refused(messages: list[Message]) -> None:
 
 def test_a_handout_survives_its_bytes(expected: list[Emission]) -> None:
     assert expected
-    totals = Totals("run", 0, 7, {("topic", "accepted", ""): 3})
+    totals = Totals({("topic", "accepted", ""): 3}, run_id="run", shard=0, position=7)
     for emission in expected:
         handout = Handout(emission, 5, totals)
         assert decode_handout(encode_handout(handout)) == handout
