@@ -84,6 +84,7 @@ class Bank:
                 *granularity.FIELDS,
                 *budget.FIELDS,
                 *records.FIELDS,
+                *company.FIELDS,
                 *trials.FIELDS,
                 *relatives.FIELDS,
                 *_FIELDS,
@@ -243,9 +244,10 @@ class Bank:
         lead, rate, reached = self._least(rates, n, window.samples)
         raw_rate = np.where(active, rate, 1.0)
         lone = self._panel.single[lead] & ~(window.samples >= 20)
-        rate = records.bounded(
-            state, raw_rate, company.weighed(state, raw_rate, np.where(active, reached, 1.0), lone), active
-        )
+        twice = company.in_a_row(state, seen.z, rates[self._panel.spikes], active)
+        reached = np.where(active, reached, 1.0)
+        rate = company.weighed(state, raw_rate, reached, lone, _reached(twice, n))
+        rate = records.bounded(state, raw_rate, rate, active)
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active, among)
         verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)

@@ -3,7 +3,8 @@
 Anomalies last; what a heavy tail throws up stands alone, and in a short history the two cannot be told apart
 by size. So a lone value that stands on few samples, or on who knows how many, claims about half, in logs, of
 what its tail says: it must be rarer by far to alarm at once. If another odd window follows within three, both
-together claim what the first did, and the alarm that was held back is raised.
+together claim what the first did, and the alarm that was held back is raised. Two in a row on one side, where
+the row has hardly been before, claim as much as chance would have to do twice.
 
 A value that lies among those of the last windows is no spike at all, whatever had been predicted.
 """
@@ -11,7 +12,7 @@ A value that lies among those of the last windows is no spike at all, whatever h
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.columns import Rows
+from operators.columns import Field, Rows
 from operators.detectors.channel import Floats
 
 #: Windows within which a second odd one must follow, and the event rate that makes it odd.
@@ -20,11 +21,19 @@ _NEAR, _ODD = 3.0, 0.01
 _ALONE = 0.45
 #: Windows without alarm after which a claim is one that was held back.
 _HELD_BACK = 3.0
+#: Rates of two windows in a row that are odd on one side are multiplied, the lesser claim squared, and by
+#: `_TWICE` for what follows itself. Both must be rarer than `_RARE`, and reach `_BEYOND` of the farthest the
+#: row has been on that side in so many windows.
+_TWICE, _RARE, _BEYOND, _MEMORY = 2.0, 0.005, 0.7, 20_000.0
 #: A first odd value for this many windows is no spike if it lies among those of the last windows.
 _APART = 3.0
 
+#: Above and below: event rate of the last window's value, if it reached far enough; deviations of the
+#: farthest value, fading.
+FIELDS = (Field("odd_sides", 2, "f4", 1.0), Field("far_sides", 2))
 
-def weighed(state: Rows, rate: Floats, reached: Floats, lone: NDArray[np.bool_]) -> Floats:
+
+def weighed(state: Rows, rate: Floats, reached: Floats, lone: NDArray[np.bool_], twice: Floats) -> Floats:
     """Event rates [n] in view of the windows just before.
 
     Args:
@@ -32,12 +41,29 @@ def weighed(state: Rows, rate: Floats, reached: Floats, lone: NDArray[np.bool_])
         rate: event rates of this window.
         reached: the same, but for what is unknown of lone values.
         lone: where a single value of unknown origin leads.
+        twice: what `in_a_row` gave.
     """
     near = (state["event_quiet"] < _NEAR) & (state["event_peak"] > 0)
     together = near & (rate <= _ODD)
     alone = np.where(lone & ~together, np.maximum(rate, reached ** (1.0 - _ALONE)), rate)
+    alone = np.where(lone, np.minimum(alone, twice), alone)
     held_back = together & (state["quiet"] > _HELD_BACK)
     return np.where(held_back, np.minimum(alone, 10.0 ** -state["event_peak"]), alone)
+
+
+def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_]) -> Floats:
+    """Event rates [n] of this window and the last, where both are odd on the same side; else 1.
+
+    ``z``: [n] residuals in deviations; ``sides``: [2, n] event rates of such, above and below; or none.
+    """
+    if not len(sides):
+        return np.ones(len(z))
+    off, far, last = np.array((z, -z)), state["far_sides"], state["odd_sides"]
+    odd = np.where((off > _BEYOND * far) & (sides < _RARE), sides, 1.0)
+    both = np.maximum(odd, last).min(0)
+    np.copyto(far, np.maximum(far * (1.0 - 1.0 / _MEMORY), off), where=active)
+    np.copyto(last, odd, where=active)
+    return np.where(active & (both < _RARE), _TWICE * both**2, 1.0)
 
 
 def familiar(state: Rows, value: Floats) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from operators.columns import Field, Rows
 from operators.detection.tails import Fit, Tails
 from operators.detectors import DEFAULT, REGISTRY
 from operators.detectors.channel import Detector, Floats, Window
+from operators.detectors.spike import Spike
 from operators.series import SeriesKey
 from operators.settings import Detection
 
@@ -28,6 +29,7 @@ class Panel:
 
     Channels whose tails are learnt come first, then those of detectors that give event rates themselves.
     ``leads``, ``sides``: detector and direction of each channel; ``single``: whether it judges single values;
+    ``spikes``: those that judge residuals themselves, above and below, if they are on;
     those from ``counted`` on come of counts.
 
     Raises:
@@ -56,6 +58,7 @@ class Panel:
         tailed = [c for d in self._tailed for c in d.channels]
         self.tails = Tails(tailed)
         self.single = np.isin(np.arange(len(channels)), self.tails.bulk)
+        self.spikes = [i for i, (_, d) in enumerate(channels) if isinstance(d, Spike)]
         self._after = np.array([[c.after] for c in tailed], "f4")
         self._daily = np.array([[c.full_day] for c in tailed], bool)
         groups = (chosen, *special)

@@ -58,6 +58,7 @@ _OWN = frozenset(
         "run",
         "event_peak",
         "event_quiet",
+        "odd_sides",
         "tail_peak",
         "tail_quiet",
         "late_hits",

@@ -23,6 +23,11 @@ _DOUBT_FROM, _DOUBT_OVER = 1000.0, 3000.0
 #: How much wider than exponential the bulk is taken for then, in logs; and that many standard errors of the
 #: shape. Peaks are clipped where so many are expected in the history, if that is rarer than `cap`.
 _WIDER, _ERRORS, _UNSEEN = 0.1, 1.0, 0.1
+#: Ratio of residual variances, clipped far out and near, at which averages do not follow theory, and below
+#: which by how much they do; how much of the values' own variance counts beside; windows this takes to know.
+_TAME, _TAME_OVER, _WHITE, _TAME_FROM = 1.10, 0.07, 0.95, 500.0
+#: Peaks that theory is worth there beside the prior, for mean and shape of the excess; and by how much less.
+_SURE_MEAN, _SURE_SHAPE, _SURE_SIGMA = 30.0, 170.0, 0.1
 
 
 class Fit(NamedTuple):
@@ -53,6 +58,19 @@ def _doubt(state: Rows) -> Floats:
     return np.minimum(np.maximum((state["n"] - _DOUBT_FROM) / _DOUBT_OVER, 0.0), 1.0)
 
 
+def _tame(state: Rows) -> Floats:
+    """1 where residuals have no tails and values are white about their level, [n], once that is known.
+
+    Averages of such follow theory far out. Rows of any other kind, and ratios, whose scores hide how they
+    wander, must show their own tails.
+    """
+    widest = np.maximum(state["wide_var"], _WHITE * state["plain_var"]) / state["var"]
+    thin = np.minimum(np.maximum((_TAME - widest.astype("f4")) / _TAME_OVER, 0.0), 1.0)
+    known = np.minimum(np.maximum((state["n"] - _TAME_FROM) / _TAME_FROM, 0.0), 1.0)
+    tame: Floats = np.where(state["of_trials"] > 0, np.float32(0.0), thin * known)
+    return tame
+
+
 class Tails:
     """Fits and learns the tails of a fixed list of channels: the first of those in a row's state."""
 
@@ -79,6 +97,7 @@ class Tails:
         self.gap = column(c.gap for c in channels)
         self.clusters = column(c.clusters for c in channels)
         self.step = 0.45 / self.quantile**0.85
+        self.drift = column(not t.bulk for t in tails)
         self.bulk = np.flatnonzero([t.bulk for t in tails])
         self.bulk_quantiles = np.array([0.08, 0.32], "f4")[:, None, None]
         self.bulk_step = 0.45 / self.bulk_quantiles**0.85
@@ -120,15 +139,18 @@ class Tails:
         shape = peaks.shape
         sigma, xi = np.broadcast_to(self.sigma, shape).copy(), np.broadcast_to(self.xi, shape).copy()
         sigma[self.bulk], xi[self.bulk] = self._from_bulk(state)
-        mean = (self.sigma_peaks * sigma + total) / (self.sigma_peaks + peaks)
+        tame = self.drift * _tame(state)
+        sigma -= _SURE_SIGMA * tame
+        sigma_peaks, xi_peaks = self.sigma_peaks + _SURE_MEAN * tame, self.xi_peaks + _SURE_SHAPE * tame
+        mean = (sigma_peaks * sigma + total) / (sigma_peaks + peaks)
         observed = total / np.maximum(peaks, 1)
         low = state["tail_low"] / np.maximum(peaks - 1, 1)
         shape_seen = 2 - observed / np.maximum(observed - low, 1e-9)
         shape_seen = np.minimum(np.maximum(shape_seen, -0.5), 0.8)
-        xi = (peaks * shape_seen + self.xi_peaks * xi) / (peaks + self.xi_peaks)
+        xi = (peaks * shape_seen + xi_peaks * xi) / (peaks + xi_peaks)
         xi = np.minimum(np.maximum(xi, self.xi_min), 0.5)
         sigma = np.maximum(mean * (1 - xi), self.sigma_min)
-        xi += 1.0 / (self.doubt + peaks)
+        xi += 1.0 / (self.doubt + _SURE_SHAPE * tame + peaks)
         known = peaks[self.bulk]
         xi[self.bulk] += _doubt(state) * _ERRORS * np.sqrt(known) / (known + self.xi_peaks[self.bulk])
         xi = np.where(np.abs(xi) < 1e-3, np.float32(1e-3), xi)

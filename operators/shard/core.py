@@ -34,8 +34,8 @@ from schemas.records import ChangeRecord
 if TYPE_CHECKING:
     from operators.embedding import EmbeddingState
 
-_VERSION = 5
-_READABLE = frozenset({5})
+_VERSION = 6
+_READABLE = frozenset({6})
 
 
 class _Output:
