@@ -1,13 +1,17 @@
 """Who has the folder of the embedded engine open: one process at a time, and in it one folder at a time."""
 
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from operators import dedup_log
 from operators.store_errors import StoreBusy, StoreError
+
+log = logging.getLogger(__name__)
 
 _guard = threading.Lock()
 _open: dict[str, tuple[int, int]] = {}  # folder -> (stores that have it open, descriptor of its lock file)
@@ -28,6 +32,7 @@ def acquire(folder: str) -> Callable[[], None]:
                     f"chdb:{next(iter(_open))} open, and the embedded engine can have one folder open"
                 )
             descriptor = _lock(folder)
+            _mend(folder, descriptor)
         _open[folder] = (users + 1, descriptor)
     held = True
 
@@ -44,6 +49,17 @@ def acquire(folder: str) -> Callable[[], None]:
                 os.close(descriptor)  # drops the lock
 
     return release
+
+
+def _mend(folder: str, descriptor: int) -> None:
+    """Put right what a kill of whoever had it may have left behind."""
+    try:
+        forgotten = dedup_log.mend(Path(folder))
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(f"chdb:{folder} cannot be opened: {error}") from error
+    if forgotten:
+        log.warning("chdb:%s was killed amid an insert: %d tokens without rows forgotten", folder, forgotten)
 
 
 def _lock(folder: str) -> int:

@@ -83,6 +83,19 @@ def test_killed_amid_a_stream_of_inserts_every_row_is_in_once(server: Server, se
         assert counts(store) == (BATCHES * A_BATCH, BATCHES * A_BATCH)
 
 
+def test_a_token_that_outlived_its_rows_drops_no_row(server: Server) -> None:
+    with Store.open(server.url) as store:
+        store.insert("anomaly_events", batch(0), "first")
+        server.kill()
+        # as a kill between the log of tokens and the part's own name leaves it
+        parts = (server.folder / "store").glob("*/*/2026*_*_*_*")
+        shutil.rmtree(max(parts, key=lambda part: int(part.name.split("_")[2])))
+        server.start()
+        assert 0 < counts(store)[0] < A_BATCH
+        store.insert("anomaly_events", batch(0), "first")
+        assert counts(store) == (A_BATCH, A_BATCH)
+
+
 def test_an_insert_that_the_client_gave_up_on_counts_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
