@@ -14,6 +14,8 @@ from operators.series import SeriesKey
 
 #: Samples that must be harmed to wake somebody: fewer are single requests.
 _FEW = 5.0
+#: Whatever a detector makes of them, so many come by chance at most once in 10 to this.
+_COUNTED = 4.0
 #: Arrivals, and their share, that must be missing among the completions.
 _LOST, _LOST_SHARE = 8.0, 0.25
 #: Statistics that are a share of samples, before their colon.
@@ -39,15 +41,18 @@ class Harm(Struct):
         self.due += finding.samples * (1 - expected if falls else expected)
 
     def matters(self, key: SeriesKey) -> bool:
-        """Whether more than single requests were harmed, and of what is in flight a good part."""
+        """Whether more than single requests or chance were at work, and of what is in flight a good part."""
         beyond = self.bad - self.due
         if key.statistic == "completed":
             return beyond >= max(_LOST, _LOST_SHARE * self.samples)
-        return beyond >= _FEW
+        return beyond >= _FEW and self._chance() <= 10.0**-_COUNTED
 
     def adds_up(self, evidence: float) -> bool:
         """Whether so many bad ones come by chance at most once in ``10 ** evidence`` (Poisson)."""
-        return self.bad >= 1 and self.due > 0 and float(gammainc(self.bad, self.due)) <= 10.0**-evidence
+        return self.bad >= 1 and self.due > 0 and self._chance() <= 10.0**-evidence
+
+    def _chance(self) -> float:
+        return float(gammainc(self.bad, self.due))
 
 
 def is_share(finding: Finding) -> bool:

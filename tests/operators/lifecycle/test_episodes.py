@@ -109,6 +109,14 @@ def test_few_bad_requests_wake_nobody_until_they_add_up() -> None:
     assert paged == [11 * MINUTE + LATENESS]
 
 
+@pytest.mark.parametrize(("bad", "pages"), [(2, False), (4, True)])
+def test_a_share_that_differs_is_counted_too(bad: int, pages: bool) -> None:
+    key = KEY._replace(signal="gen_ai.output.refusal_ratio", statistic="ratio", kind="ratio", unit="1")
+    numbers = (True, 7.0, 5.1, 1e-7, bad / 40, 0.02, 0.0, 1.0, 40, 1)
+    events, _, _ = play([Finding("bank", key, "siblings/1", *numbers)] * 6)
+    assert any(e.paged_at for e in events) is pages
+
+
 def test_a_wider_spread_is_harm_of_a_ratio_alone() -> None:
     wider = [share(5, 60)._replace(detector="variance/1", score=9.0)] * 4
     assert "error" in {e.severity for e in play(wider)[0]}
