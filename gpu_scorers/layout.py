@@ -17,7 +17,8 @@ REPEAT_BINS = 512
 #: Sign bits of the repeat counter's code.
 REPEAT_BITS = 24
 #: Quantiles of the distance to the nearest centroid beyond which vectors are counted; 1 is the farthest seen.
-FAR_QUANTILES = (0.99, 0.999, 1.0)
+#: Of new vectors some three times as many lie beyond: centroids fit their own sample best.
+FAR_QUANTILES = (0.997, 0.9997, 1.0)
 
 Array = npt.NDArray[np.float64]
 

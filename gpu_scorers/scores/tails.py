@@ -24,4 +24,4 @@ def _follow(model: Model, view: View) -> Model:
     return counts.follow(model, view.count("far"), view.n, _usual(view))
 
 
-OUT = Scorer("out", 4, "tails", _model, _test, _follow)
+OUT = Scorer("out", 5, "tails", _model, _test, _follow)
