@@ -17,6 +17,7 @@ from operators.correlation.suspects import Change
 APART = ("replica", "gpu_model", "provider", "route", "region", "node", "tp_group")
 #: Sharing one of these ties two episodes together.
 TIES = ("service", "replica", "node", "gpu", "tp_group", "producer")
+_SAME, _TOGETHER = 3, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def group(
             (rank, len(found.members), -index)
             for index, found in enumerate(groups)
             if (rank := _fit(found, member, identity, rules))
-            and (rank == 2 or not _begun(found, member, identity, confined, rules))
+            and (rank == _SAME or not _begun(found, member, identity, confined, rules))
         ]
         if fitting:
             groups[-max(fitting)[2]].add(member, identity)
@@ -101,7 +102,10 @@ def group(
 
 
 def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) -> int:
-    """How well a member fits a group; 0: not at all. The same series returning fits best."""
+    """How well a member fits a group; 0: not at all.
+
+    The same series returning fits best, then the same signal that began at the same moment.
+    """
     if member.start - rules.reopen > found.end or member.end + rules.slack < found.start:
         return 0
     faulty = member.symptom == "telemetry_fault"
@@ -110,7 +114,7 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
     if any(
         o.fingerprint == member.fingerprint and o.end + rules.reopen >= member.start for o in found.members
     ):
-        return 2
+        return _SAME
     if not found.serious and member.detected > found.members[0].detected + rules.faint:
         return 0
     if member.start > min(found.end + rules.slack, found.latest + rules.chain, found.start + rules.span):
@@ -122,10 +126,9 @@ def _fit(found: Group, member: Episode, identity: dict[str, str], rules: Rules) 
     ]
     if not tied:
         return 0
-    if found.wide or not any(_apart(identity, other) for other in found.identities):
-        return 1
-    together = any(o.signal == member.signal and abs(o.start - member.start) <= rules.onset for o in tied)
-    return int(together)
+    if any(o.signal == member.signal and abs(o.start - member.start) <= rules.onset for o in tied):
+        return _TOGETHER
+    return int(found.wide or not any(_apart(identity, other) for other in found.identities))
 
 
 def _begun(

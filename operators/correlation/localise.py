@@ -23,6 +23,8 @@ NARROW = (
     "region",
     "provider",
 )
+#: Those that may carry nearly all there is.
+_WIDE = frozenset({"route", "gpu_model", "region", "provider"})
 #: An entity with this share of the evidence of its kind is singled out.
 SINGLED = 0.7
 #: Affecting more than this share of the known siblings is affecting all of them.
@@ -53,6 +55,7 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
     """The root: shared fields plus the narrow ones the evidence singles out. May be empty."""
     root = shared(group)
     total = sum(_weight(member) for member in group.members)
+    whole = max((_weight(m) for m in group.members if not m.identity.keys() & set(NARROW)), default=0.0)
     for name in NARROW:
         carrying = [i for i, m in zip(group.identities, group.members, strict=True) if name in m.identity]
         weights: dict[str, float] = {}
@@ -63,6 +66,9 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
         carried = sum(weights.values())
         if not weights or carried < SUBSTANTIAL * total:
             continue
+        shown = max(_weight(member) for member in group.members if name in member.identity)
+        if shown < whole or (shown == whole and name in _WIDE):
+            continue  # the whole shows as much: the part has it from there
         top = max(weights, key=lambda value: (weights[value], value))
         known = topology.values(name, root.get("service")) | set(weights)
         if weights[top] >= SINGLED * carried and (len(known) > 1 or name in ("producer", "tenant_hash")):

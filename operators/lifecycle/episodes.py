@@ -29,7 +29,7 @@ _FLAPS, _FLAP_MS = 6, 3_600_000
 #: What alarms in this many windows is no spike.
 _LASTS = 3
 #: Material windows of a scalar further apart than this (ms) do not go on: they are counted anew.
-_APART_MS = 900_000
+_APART_MS = 240_000
 
 
 class Episode(Struct, kw_only=True):

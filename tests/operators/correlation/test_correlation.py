@@ -116,6 +116,26 @@ def test_siblings_in_one_region_have_the_region_as_root():
     assert localise(found, TOPOLOGY)["region"] == "eu"
 
 
+def test_a_part_that_shows_no_more_than_the_whole_is_not_singled_out():
+    moved = [
+        episode(1, ANSWERS, 0, route="default"),
+        episode(2, ANSWERS, 0),
+        episode(3, ANSWERS, 1, replica="r1"),
+    ]
+    (found,) = group(moved, TOPOLOGY)
+    assert localise(found, TOPOLOGY) == BASE | {"replica": "r1", "node": "n0"}
+    worse = [replace(moved[1], severity="error"), moved[0], moved[2]]
+    assert localise(group(worse, TOPOLOGY)[0], TOPOLOGY) == BASE
+
+
+def test_what_began_together_is_one_incident_however_large_another_is():
+    faint = [episode(i, TPOT, 0, severity="info", minutes=60, replica="r1") for i in range(1, 5)]
+    moved = [episode(5, ANSWERS, 10, region="eu"), episode(6, ANSWERS, 11, region="us")]
+    assert [sorted(m.event_id.int for m in g.members) for g in group([*faint, *moved], TOPOLOGY)][-1][
+        -2:
+    ] == [5, 6]
+
+
 def test_quiet_between_makes_two_incidents_and_the_same_series_reopens_one():
     far = [episode(1, TTFT, 0), episode(2, DURATION, 90)]
     assert len(group(far, TOPOLOGY)) == 2
