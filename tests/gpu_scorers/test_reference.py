@@ -81,18 +81,17 @@ def test_calibrated_size_and_power(world):
     assert (moved[:, FAMILIES.index("mean")] < 0.01).double().mean() > 0.9
 
 
-def test_a_topic_hardly_shares_its_centroid():
-    """Of twice as many centroids every topic has one: none looks new each time it comes up."""
+def test_no_two_topics_share_a_centroid():
+    """Topics far apart, fewer than centroids: none looks new each time it comes up."""
     random = np.random.default_rng(5)
-    centre = 1.5 * np.linalg.qr(random.standard_normal((48, 48)))[0][:24]
-    topic = random.integers(24, size=3000)
-    x = centre[topic] + 0.15 * random.standard_normal((3000, 48))
+    centre = 1.5 * np.linalg.qr(random.standard_normal((48, 48)))[0][:40]
+    topic = random.integers(40, size=2000)
+    x = (centre[topic] + 0.1 * random.standard_normal((2000, 48))).astype(np.float32)
     spec = Spec.fit(x, features=64, clusters=48, axes=8)
-    sums = np.zeros((24, spec.layout.width))
-    arrays.fold(spec, sums, x.astype(np.float32), topic)
-    met = sums[:, spec.layout.blocks["clu"]]
-    assert (met.max(1) > 0).all()
-    assert (np.sort(met, 0)[-2] == 0).all(), "a centroid has members of two topics"
+    sums = np.zeros((40, spec.layout.width))
+    arrays.fold(spec, sums, x, topic)
+    topics_met = (sums[:, spec.layout.blocks["clu"]] > 0).sum(0)
+    assert topics_met.max() == 1
 
 
 @given(st.floats(0.5, 3.0), st.integers(0, 400))
