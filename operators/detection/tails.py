@@ -25,9 +25,9 @@ _DOUBT_FROM, _DOUBT_OVER = 1000.0, 3000.0
 _WIDER, _ERRORS, _UNSEEN = 0.1, 1.0, 0.1
 #: Ratio of residual variances, clipped far out and near, at which averages do not follow theory, and below
 #: which by how much they do; how much of the values' own variance counts beside; windows this takes to know.
-_TAME, _TAME_OVER, _WHITE, _TAME_FROM = 1.10, 0.07, 0.95, 500.0
+_TAME, _TAME_OVER, _WHITE, _TAME_FROM = 1.10, 0.07, 0.95, 750.0
 #: Peaks that theory is worth there beside the prior, for mean and shape of the excess; and by how much less.
-_SURE_MEAN, _SURE_SHAPE, _SURE_SIGMA = 30.0, 170.0, 0.1
+_SURE_MEAN, _SURE_SHAPE, _SURE_SIGMA = 100.0, 400.0, 0.25
 
 
 class Fit(NamedTuple):
@@ -97,7 +97,7 @@ class Tails:
         self.gap = column(c.gap for c in channels)
         self.clusters = column(c.clusters for c in channels)
         self.step = 0.45 / self.quantile**0.85
-        self.drift = column(not t.bulk for t in tails)
+        self.sums = column(t.sum for t in tails)
         self.bulk = np.flatnonzero([t.bulk for t in tails])
         self.bulk_quantiles = np.array([0.08, 0.32], "f4")[:, None, None]
         self.bulk_step = 0.45 / self.bulk_quantiles**0.85
@@ -139,7 +139,7 @@ class Tails:
         shape = peaks.shape
         sigma, xi = np.broadcast_to(self.sigma, shape).copy(), np.broadcast_to(self.xi, shape).copy()
         sigma[self.bulk], xi[self.bulk] = self._from_bulk(state)
-        tame = self.drift * _tame(state)
+        tame = self.sums * _tame(state)
         sigma -= _SURE_SIGMA * tame
         sigma_peaks, xi_peaks = self.sigma_peaks + _SURE_MEAN * tame, self.xi_peaks + _SURE_SHAPE * tame
         mean = (sigma_peaks * sigma + total) / (sigma_peaks + peaks)

@@ -23,7 +23,8 @@ class TailPrior(NamedTuple):
     ``quantile``: share of windows above the tail's threshold; ``start``: that threshold at first;
     ``sigma``, ``xi``: generalised Pareto scale and shape, worth ``sigma_peaks`` and ``xi_peaks`` observed
     peaks; ``cap``: event rate at which learnt peaks are clipped, so that anomalies do not bend the tail;
-    ``bulk``: the prior is read from the series' own bulk quantiles instead.
+    ``bulk``: the prior is read from the series' own bulk quantiles instead; ``sum``: it is of averages of
+    residuals, which theory knows where those are white and thin.
     """
 
     quantile: float
@@ -38,6 +39,7 @@ class TailPrior(NamedTuple):
     start_min: float = 0.5
     xi_min: float = -0.03
     bulk: bool = False
+    sum: bool = False
 
 
 #: Single values: Gaussian to heavy; the bulk of the series says which.

@@ -23,7 +23,7 @@ class Ewma(Detector):
             f"ewma{span}{sign}",
             side,
             0.06,
-            DRIFT_TAIL,
+            DRIFT_TAIL._replace(sum=True),
             gap=span,
             clusters=clusters,
             after=64,
