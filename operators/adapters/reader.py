@@ -157,7 +157,8 @@ class Reader:
             if lane.time_ms != before:
                 lane.quiet_s = 0.0
                 rose.add(batch.partition)
-        self._watch(0.0 if rose or not self._waits else self.quiet_s + elapsed)
+        quiet = not rose and self._waits and not self.finished  # who has read all misses nothing
+        self._watch(self.quiet_s + elapsed if quiet else 0.0)
         for name, lane in self._lanes.items():
             if lane.exhausted or name in rose:
                 continue

@@ -41,6 +41,15 @@ class _Shared(MemorySource):
         ]
 
 
+def test_who_has_read_all_there_is_misses_none(caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader(MemorySource({A: [request(START_MS)]}), Settings(), until_end=True)
+    for tick in range(200):  # as a worker whose shards are not there yet
+        reader.step(float(tick))
+    assert reader.finished
+    assert "no_data" not in caplog.text
+    assert reader.no_data_s == 0
+
+
 def test_who_has_no_telemetry_to_read_misses_none(caplog: pytest.LogCaptureFixture) -> None:
     reader = Reader(_Shared({"changes.v1/0": []}), Settings(), until_end=False)
     for tick in range(200):
