@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 
-_LOADED = ("pipelines.cli", "pipelines.engines.local", "pipelines.engines.faust")
+_LOADED = ("pipelines.cli", *(f"pipelines.engines.{name}" for name in ("local", "faust", "cluster")))
 
 
 class Command:

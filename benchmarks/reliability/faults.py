@@ -121,9 +121,11 @@ class Run:
             time.sleep(pause)
             self.place.start(loaded=False)
         elif verb == "kill":
-            self.stack.kill(what)
+            names = what.split(", ")  # in turn
+            name = names[len(self.restored) % len(names)]
+            self.stack.kill(name)
             time.sleep(pause)
-            self.stack.start(what)
+            self.stack.start(name)
         elif self.kind == "clickhouse frozen 30 s":
             pid = next(one.pid for one in self.stack.status() if one.name == "clickhouse")
             os.kill(pid or 0, signal.SIGSTOP)

@@ -1,8 +1,10 @@
 """Start one Python worker of Beam: what the SDK image's ``boot`` program does, without staging anything.
 
 The worker pool runs it with the endpoints of the job. Code is not shipped: the worker has the same
-installation as the pipeline. Source of the contract: Beam's ``container_executable``, ``beam_provision_api``.
+installation as the pipeline. It runs in this very process, which has loaded Beam's modules to ask the runner.
+Source of the contract: Beam's ``container_executable``, ``beam_provision_api``.
 """
+# mypy: allow-untyped-calls
 
 import argparse
 import os
@@ -13,6 +15,7 @@ import grpc
 from apache_beam.portability.api import beam_provision_api_pb2 as messages
 from apache_beam.portability.api import beam_provision_api_pb2_grpc as services
 from apache_beam.portability.api import endpoints_pb2 as endpoints
+from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
 
@@ -30,8 +33,8 @@ def main() -> None:
         LOGGING_API_SERVICE_DESCRIPTOR=_descriptor(info.logging_endpoint, given.logging_endpoint),
         CONTROL_API_SERVICE_DESCRIPTOR=_descriptor(info.control_endpoint, given.control_endpoint),
     )
-    worker = (sys.executable, "-m", "apache_beam.runners.worker.sdk_worker_main")
-    os.execv(worker[0], worker)  # noqa: S606
+    del sys.argv[1:]  # no option of Beam's
+    sdk_worker_main.main(sys.argv)
 
 
 def _provision(endpoint: str, worker: str) -> messages.ProvisionInfo:

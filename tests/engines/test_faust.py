@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +119,15 @@ def test_partitions_and_shards_move_with_their_state(
     assert again.published == found.published
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_worker_killed_under_load(
-    place: Place, records: Sequence[Record], wanted: Outcome, seed: int
-) -> None:
-    rng = random.Random(seed)
-    cut = rng.randrange(len(records) // 3, len(records))
-    with worker(place) as it:
-        until(lambda: len(it.holds("shards")) == 4, "the worker")
-        send(place, records[:cut], over_s=rng.uniform(1, 4))
-        it.kill()
-    send(place, records[cut:])
+def test_workers_killed_under_load(place: Place, records: Sequence[Record], wanted: Outcome) -> None:
+    rng = random.Random(1)
+    cuts = [0, *sorted(rng.sample(range(len(records) // 4, len(records)), 2)), len(records)]
+    for first, last in pairwise(cuts[:-1]):
+        with worker(place) as it:
+            until(lambda it=it: len(it.holds("shards")) == 4, "the worker")
+            send(place, records[first:last], over_s=rng.uniform(1, 4))
+            it.kill()
+    send(place, records[cuts[-2] :])
     equal(place.finish(), wanted)
 
 

@@ -100,6 +100,6 @@ def worker(stack: Stack) -> int | None:
                 environment = (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if b"sdk_worker_main" in command and str(stack.folder).encode() in environment:
+            if b"pipelines.stack.boot" in command and str(stack.folder).encode() in environment:
                 return int(entry.name)
     return None

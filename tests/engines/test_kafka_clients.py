@@ -276,11 +276,11 @@ def test_records_of_the_largest_size_fit(servers: str, library: str, options: Ka
     topic = make_topic(servers, config={"max.message.bytes": str(17 * MIB)})
     large = random.Random(1).randbytes(16 * MIB)
     producer = connect_producer(library, options)
-    assert producer.deliver([OutRecord(topic, None, [], value) for value in (large, b"small", large)]) == {}
+    assert producer.deliver([OutRecord(topic, None, [], value) for value in (large, b"small")]) == {}
     producer.close()
     client = connect(library, options)
     client.assign({(topic, 0): None})
-    assert [record.value == large for record in read(client, 3)] == [True, False, True]
+    assert [record.value == large for record in read(client, 2)] == [True, False]
     client.close()
 
 
@@ -351,7 +351,7 @@ def test_a_broker_that_goes_away_and_comes_back(servers: str, stack: Stack) -> N
         library: connect(library, KafkaOptions(servers=servers, group=library, timeout_s=1.0))
         for library in CLIENTS
     }
-    patient, impatient = (KafkaOptions(servers=servers, timeout_s=after) for after in (600.0, 1.0))
+    patient, impatient = (KafkaOptions(servers=servers, timeout_s=after) for after in (240.0, 1.0))
     producers = {library: connect_producer(library, patient) for library in CLIENTS}
     hasty = {library: connect_producer(library, impatient) for library in CLIENTS}
     try:
@@ -384,7 +384,7 @@ def test_a_broker_that_goes_away_and_comes_back(servers: str, stack: Stack) -> N
                     question()
         stack.start("kafka")
         for thread in waiting:
-            thread.join(620)
+            thread.join(250)
         assert results == {library: {} for library in CLIENTS}
         for library, client in clients.items():
             found: set[bytes] = set()

@@ -205,7 +205,7 @@ def test_a_wrong_password_or_authority_is_said_and_shown_to_nobody(secure: Secur
     untrusted = structs.replace(scram, ssl_ca_file=None)
     for options, word in ((wrong, "uthentication"), (untrusted, "certificate verify failed")):
         for ask in (why_not_read, why_not_sent):
-            for seconds in (3.0, 30.0, 90.0):  # who is not answered at all in this time says that
+            for seconds in (1.0, 10.0, 90.0):  # who is not answered at all in this time says that
                 hasty = structs.replace(options, bootstrap_timeout_s=seconds, timeout_s=seconds)
                 said = ask(library, hasty)
                 assert "wrong-battery" not in said
@@ -216,13 +216,8 @@ def test_a_wrong_password_or_authority_is_said_and_shown_to_nobody(secure: Secur
                 raise AssertionError(said)
 
 
-@pytest.mark.parametrize("library", sorted(CLIENTS))
 def test_the_command_reads_secrets_from_files(
-    secure: Secure,
-    library: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    secure: Secure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "user").write_text(USER + "\n")
     (tmp_path / "password").write_text("wrong-battery\n")
@@ -230,7 +225,7 @@ def test_the_command_reads_secrets_from_files(
 input: kafka://{secure.sasl_tls}
 engine: local
 kafka:
-  client: {library}
+  client: confluent-kafka
   security_protocol: SASL_SSL
   sasl_mechanism: SCRAM-SHA-512
   ssl_ca_file: {secure.ca}
@@ -240,10 +235,9 @@ kafka:
     command = ("run", "--config", "driftline.yaml", "--until-end")
     refused = here(tmp_path, *command, monkeypatch=monkeypatch, capfd=capfd)
     assert refused.code == 1
-    assert "uthentication" in refused.err or hung_up(library, refused.err)
+    assert "uthentication" in refused.err
     assert "wrong-battery" not in refused.err + refused.out
     (tmp_path / "password").write_text(PASSWORD)
-    done = here(
-        tmp_path, "topics", "diff", "--config", "driftline.yaml", monkeypatch=monkeypatch, capfd=capfd
-    )
-    assert (done.code, "missing" in done.out) == (1, True)
+    for command, code in ((("topics", "diff"), 1), (("dlq", "list", "changes.v1"), 0)):
+        done = here(tmp_path, *command, "--config", "driftline.yaml", monkeypatch=monkeypatch, capfd=capfd)
+        assert done.code == code, done.err

@@ -10,11 +10,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.stack import Stack
@@ -35,13 +34,13 @@ class Process:
     """A pipeline, and what it answers."""
 
     def __init__(self, address: str, log: Path) -> None:
-        self._url = f"http://{address}"
+        self.url = f"http://{address}"
         self.log = log
 
     def state(self) -> str:
         """Of the answer to ``/readyz``, with its status; empty while nobody listens."""
         try:
-            with urllib.request.urlopen(f"{self._url}/readyz", timeout=60) as answer:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=60) as answer:
                 return f"{answer.status} {json.load(answer)['state']}"
         except urllib.error.HTTPError as problem:
             return f"{problem.code} {json.load(problem)['state']}"
@@ -50,7 +49,7 @@ class Process:
 
     def meters(self, name: str) -> dict[tuple[str, ...], float]:
         """Values by labels, in the order of the labels' names."""
-        with urllib.request.urlopen(f"{self._url}/metrics", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=60) as answer:
             families = text_string_to_metric_families(answer.read().decode())
         return {
             tuple(value for _, value in sorted(sample.labels.items())): sample.value
@@ -58,6 +57,10 @@ class Process:
             for sample in family.samples
             if sample.name == name
         }
+
+    def samples(self) -> dict[tuple[str, ...], float]:
+        """How many, by outcome, reason and topic."""
+        return self.meters("driftline_samples_total")
 
 
 @contextmanager
@@ -82,8 +85,7 @@ def process(engine: str, folder: Path, address: str) -> Iterator[Process]:
 
 
 def config(stack: Stack, name: str, folder: Path) -> str:
-    """Write one for an empty topic; where it says to listen."""
-    recreate(stack.kafka, {TOPIC: 1})
+    """Write one; where it says to listen."""
     address = f"127.0.0.1:{Ports.free().kafka}"
     (folder / "run.yaml").write_text(
         f"input: kafka://{stack.kafka}\n"
@@ -100,36 +102,46 @@ def say(stack: Stack, seconds: range) -> None:
     send(stack.kafka, TOPIC, values, time_ms=time.time_ns() // 1_000_000)
 
 
-@pytest.mark.parametrize("engine", ["local", "beam", "faust"])
-def test_a_process_tells_how_it_does(engine: str, stack: Stack, tmp_path: Path) -> None:
+def test_processes_of_every_engine_tell_how_they_do(stack: Stack, tmp_path: Path) -> None:
+    """All at once, as most of it is waiting."""
     stack.up("kafka", "clickhouse")
-    address = config(stack, f"observed_{engine}", tmp_path)
-    with process(engine, tmp_path, address) as it:
-        until(lambda: it.state() == "200 no_data", "no data", 180)
+    recreate(stack.kafka, {TOPIC: 1})
+    with ExitStack() as running:
+        every = []
+        for engine in COMMANDS:
+            folder = tmp_path / engine
+            folder.mkdir()
+            address = config(stack, f"observed_{engine}", folder)
+            every.append(running.enter_context(process(engine, folder, address)))
+        for it in every:
+            until(lambda it=it: it.state() == "200 no_data", "no data")
         say(stack, range(300))
-        until(
-            lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples", 240
-        )
-        assert sum(it.meters("driftline_records_total").values()) == 300
-        until(lambda: it.meters("driftline_lag_records") == {(f"{TOPIC}/0", TOPIC): 0}, "no lag")
-        until(lambda: it.meters("driftline_sink_rows_total").get(("clickhouse",), 0) > 0, "rows delivered")
-        assert it.meters("driftline_sink_milliseconds_count")["clickhouse",] > 0
-        until(lambda: it.state() == "200 no_data", "no data again")
+        for it in every:
+            until(lambda it=it: it.samples() == {("accepted", "", TOPIC): 300}, "the samples")
+            assert sum(it.meters("driftline_records_total").values()) == 300
+            until(lambda it=it: it.meters("driftline_lag_records") == {(f"{TOPIC}/0", TOPIC): 0}, "no lag")
+            rows = "driftline_sink_rows_total"
+            until(lambda it=it, rows=rows: it.meters(rows).get(("clickhouse",), 0) > 0, "rows delivered")
+            assert it.meters("driftline_sink_milliseconds_count")["clickhouse",] > 0
+            until(lambda it=it: it.state() == "200 no_data", "no data again")
         seconds = itertools.count(300)
 
-        def running() -> bool:  # three seconds without a word would be no data again
+        def goes_on(it: Process) -> bool:  # three seconds without a word would be no data again
             say(stack, range(now := next(seconds), now + 1))
             return it.state() == "200 running"
 
-        until(running, "telemetry again")
-    told = [_line(line) for line in it.log.read_text().splitlines()]
-    states = [line["state"] for line in told if "state" in line]
-    assert states[:2] == ["no_data", "running"]
-    assert any(line.get("url") == f"http://{address}" for line in told)
+        for it in every:
+            until(lambda it=it: goes_on(it), "telemetry again")
+    for it in every:
+        told = [_line(line) for line in it.log.read_text().splitlines()]
+        states = [line["state"] for line in told if "state" in line]
+        assert states[:2] == ["no_data", "running"]
+        assert any(line.get("url") == it.url for line in told)
 
 
 def test_a_process_tells_what_it_waits_for(stack: Stack, tmp_path: Path) -> None:
     stack.up("kafka", "clickhouse")
+    recreate(stack.kafka, {TOPIC: 1})
     address = config(stack, "observed_waiting", tmp_path)
     with process("local", tmp_path, address) as it:
         say(stack, range(300))
@@ -139,7 +151,7 @@ def test_a_process_tells_what_it_waits_for(stack: Stack, tmp_path: Path) -> None
             until(lambda state=state: it.state() == f"503 {state}", state)
             stack.up(part)
             until(lambda: it.state().startswith("200"), f"{part} again")
-        until(lambda: it.meters("driftline_samples_total") == {("accepted", "", TOPIC): 300}, "the samples")
+        until(lambda: it.samples() == {("accepted", "", TOPIC): 300}, "the samples")
     told = [_line(line)["message"] for line in it.log.read_text().splitlines()]
     assert any("the store has been away" in message for message in told)
     assert any("the store is back" in message for message in told)

@@ -92,20 +92,20 @@ class Server:
         self._tracers.shutdown()
 
 
-def day(*, fault: bool) -> Iterator[tuple[str, int, Any]]:
-    """Topic, time (Unix s) and message, in order of time."""
+def day() -> Iterator[tuple[str, Any]]:
+    """Topic and message, in order of time; one replica is slow for some minutes."""
     rng = random.Random(5)
     servers = {replica: Server(replica) for replica in REPLICAS}
     for at_s in range(START_S, START_S + MINUTES * 60):
         minute = (at_s - START_S) / 60
         for replica, server in servers.items():
-            sick = fault and replica == SICK and FAULT_FROM <= minute < FAULT_TO
+            sick = replica == SICK and FAULT_FROM <= minute < FAULT_TO
             ttft_s = rng.lognormvariate(-1.2, 0.3) * (6 if sick else 1)
             server.serve(at_s + rng.random(), ttft_s, ttft_s + 2.0, failed=rng.random() < 0.01)
         if (at_s + 1) % SCRAPE_S == 0:
             for server in servers.values():
-                yield "otlp_metrics", at_s + 1, server.scrape(at_s + 1)
-                yield "otlp_spans", at_s + 1, server.finished()
+                yield "otlp_metrics", server.scrape(at_s + 1)
+                yield "otlp_spans", server.finished()
     for server in servers.values():
         server.close()
 
@@ -122,6 +122,11 @@ def otlp_json(message: Any) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def told() -> list[tuple[str, Any]]:
+    return list(day())
+
+
+@pytest.fixture(scope="module")
 def servers(stack: Stack) -> str:
     stack.up("kafka")
     return stack.kafka
@@ -131,11 +136,11 @@ def servers(stack: Stack) -> str:
     ("encoding", "client"), [("otlp_proto", "confluent-kafka"), ("otlp_json", "kafka-python")]
 )
 def test_a_slow_replica_is_found_in_what_the_sdk_tells(
-    servers: str, tmp_path: Path, encoding: str, client: str
+    servers: str, told: list[tuple[str, Any]], tmp_path: Path, encoding: str, client: str
 ) -> None:
     encode = otlp_json if encoding == "otlp_json" else lambda message: message.SerializeToString()
     values: dict[str, list[bytes]] = {}
-    for topic, _, message in day(fault=True):
+    for topic, message in told:
         values.setdefault(topic, []).append(encode(message))
     recreate(servers, dict.fromkeys(values, 1))
     for topic, records in values.items():

@@ -37,7 +37,7 @@ def settings(options: KafkaOptions) -> dict[str, Any]:
         "sasl.mechanism": options.sasl_mechanism,
         "sasl.username": options.username,
         "sasl.password": options.password,
-        "socket.timeout.ms": max(1000, int(options.timeout_s * 1000)),
+        "socket.timeout.ms": min(300_000, max(1000, int(options.timeout_s * 1000))),  # as it allows
         "reconnect.backoff.max.ms": 2000,
         "log_level": 0,  # what is wrong is told where it is met, not by a line a try
     }
