@@ -34,3 +34,9 @@ def fresh(at: Path | str) -> Iterator[Store]:
     with Store.open(url, f"test_{next(_numbers)}") as store:
         store.migrate()
         yield store
+
+
+def count(store: Store, table: str) -> int:
+    """Rows of a table, or of a table with ``FINAL``."""
+    number: int = store.query(f"SELECT count() AS n FROM {table}")["n"][0].as_py()
+    return number

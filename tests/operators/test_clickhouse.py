@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,25 +13,8 @@ from operators.clickhouse import Store, StoreError, StoreUrlError
 from operators.store_address import parse_url
 from schemas import rows
 from schemas.rows import read_events
-from tests.operators.engine import WAYS, engine, fresh
+from tests.operators.engine import count
 from tests.outputs import event
-
-
-@pytest.fixture(scope="module", params=WAYS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with engine(request.param, tmp_path_factory.mktemp("engine")) as at:
-        yield at
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with fresh(url) as opened:
-        yield opened
-
-
-def count(store: Store, table: str) -> int:
-    number: int = store.query(f"SELECT count() AS n FROM {table}")["n"][0].as_py()
-    return number
 
 
 def test_the_same_token_twice_counts_once(store: Store) -> None:

@@ -1,6 +1,5 @@
 """Migrations on the real engine: once each, from any earlier version, and never changed behind its back."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -9,16 +8,9 @@ from operators.clickhouse import Store, StoreError
 from operators.migrations import load, migrate
 from schemas import rows, tables
 from schemas.rows import read_events
-from tests.operators.engine import WAYS, engine
 from tests.outputs import event
 
 ALL = load()
-
-
-@pytest.fixture(scope="module", params=WAYS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with engine(request.param, tmp_path_factory.mktemp("engine")) as at:
-        yield at
 
 
 def columns(store: Store) -> list[dict[str, str]]:

@@ -1,7 +1,6 @@
 """The ClickHouse sink on the real engine: everything comes back as it went in, once."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -18,29 +17,12 @@ from schemas import rows, tables
 from schemas.outputs import AnomalyEvent, AnomalyWindow, Incident
 from schemas.records import ChangeRecord
 from schemas.rows import Count
-from tests.operators.engine import WAYS, engine, fresh
+from tests.operators.engine import count
 from tests.outputs import T0, changes, event, events, incidents, windows
 
 real_engine = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@pytest.fixture(scope="module", params=WAYS)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with engine(request.param, tmp_path_factory.mktemp("engine")) as at:
-        yield at
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with fresh(url) as opened:
-        yield opened
-
-
-def count(store: Store, table: str) -> int:
-    number: int = store.query(f"SELECT count() AS n FROM {table}")["n"][0].as_py()
-    return number
 
 
 def bucket(start: int, *, signal: str = "gen_ai.server.time_to_first_token", **other: Any) -> dict[str, Any]:
