@@ -66,8 +66,7 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
         carried = sum(weights.values())
         if not weights or carried < SUBSTANTIAL * total:
             continue
-        shown = max(_weight(member) for member in group.members if name in member.identity)
-        if shown < whole or (shown == whole and name in _WIDE):
+        if name in _WIDE and max(_weight(m) for m in group.members if name in m.identity) <= whole:
             continue  # the whole shows as much: the part has it from there
         top = max(weights, key=lambda value: (weights[value], value))
         known = topology.values(name, root.get("service")) | set(weights)

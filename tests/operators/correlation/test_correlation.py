@@ -116,7 +116,7 @@ def test_siblings_in_one_region_have_the_region_as_root():
     assert localise(found, TOPOLOGY)["region"] == "eu"
 
 
-def test_a_part_that_shows_no_more_than_the_whole_is_not_singled_out():
+def test_a_place_that_shows_no_more_than_the_whole_is_not_singled_out():
     moved = [
         episode(1, ANSWERS, 0, route="default"),
         episode(2, ANSWERS, 0),
@@ -124,8 +124,8 @@ def test_a_part_that_shows_no_more_than_the_whole_is_not_singled_out():
     ]
     (found,) = group(moved, TOPOLOGY)
     assert localise(found, TOPOLOGY) == BASE | {"replica": "r1", "node": "n0"}
-    worse = [replace(moved[1], severity="error"), moved[0], moved[2]]
-    assert localise(group(worse, TOPOLOGY)[0], TOPOLOGY) == BASE
+    long = [replace(moved[0], severity="error", identity=BASE | {"route": "long"}), *moved[1:]]
+    assert localise(group(long, TOPOLOGY)[0], TOPOLOGY) == BASE | {"replica": "r1", "node": "n0"}
 
 
 def test_what_began_together_is_one_incident_however_large_another_is():
