@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from operators.lifecycle.meaning import Worse, meaning
+from operators.series import SeriesKey
 from schemas.outputs import AnomalyEvent, AnomalyKind, EventStatus, Severity, Symptom
 
 #: Severities in rising order.
@@ -41,6 +43,18 @@ class Episode:
     def rises(self) -> bool:
         """Whether the observed value lies above the baseline."""
         return self.observed >= self.baseline
+
+    @property
+    def worse(self) -> Worse:
+        """Which way is worse (`operators.lifecycle.meaning`)."""
+        slice_ = tuple(self.identity.items())
+        key = SeriesKey(self.topic, self.signal, self.statistic, self.side or None, slice_, "gauge", "")
+        return meaning(key).worse
+
+    @property
+    def improves(self) -> bool:
+        """Whether it moved the way that is better."""
+        return bool(self.worse) and (self.worse == 1) is not self.rises
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ def classify(
     if any(member.symptom == "telemetry_fault" for member in found):
         return Verdict("telemetry_fault", "operations", {"operations": 1.0}, "reliability", 1.0)
     content = _total(strength, CONTENT)
-    engine = _total(strength, ENGINE)
+    # what got faster is no trouble
+    engine = _total(_strength(member for member in found if not member.improves), ENGINE)
     rollout = _total(strength, ("gen_ai.server.replicas_", "gen_ai.server.restarts"))
     guilty = {kind: score for kind, score in change_types.items() if score >= 0.5}
     asked, answered = _largest(found, "gen_ai.prompt.embedding"), _largest(found, "gen_ai.output.embedding")

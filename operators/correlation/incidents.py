@@ -4,6 +4,7 @@ An incident is told as it stood at a moment of event time, from the members dete
 raised" and "as it is now" come from the same code.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
@@ -14,8 +15,6 @@ from operators.correlation.grouping import APART, Group
 from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
 from operators.correlation.suspects import Change, ScoredChange, rank
-from operators.lifecycle.meaning import meaning
-from operators.series import SeriesKey
 from schemas.outputs import Incident, Severity, Suspect
 
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
@@ -25,7 +24,7 @@ QUIET = 600_000
 PATIENCE = 480_000
 #: Questions that moved this long (ms) before the answers did not move them.
 LONG_BEFORE = 3_600_000
-#: Moved answers below this score (-log10) page not even after a change.
+#: Moved answers below this score (-log10) page not even after a change, but for one made to their place.
 SUSPICIOUS = 6.5
 ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
 #: Fields of a change that say what is new, beside where.
@@ -110,7 +109,7 @@ def _version(
         incident_id=incident_id,
         version=version,
         status="resolved" if resolved else "open",
-        severity=_severity(members, verdict, _blamed(suspects), context.asked, moment),
+        severity=_severity(members, verdict, _enough(members, suspects, blamed), context.asked, moment),
         title=f"{_WORDS[verdict.symptom]}: {top.summary or _where(root)}",
         started_at=_onset(members),
         detected_at=_first(opened_at(known), raised) or moment,
@@ -153,7 +152,8 @@ def paged_at(group: Group, moment: int, context: Context) -> int | None:
         root = localise(known, context.topology)
         suspects = rank(_by(context.changes, time), known.start, shared(known) | root)
         verdict = _verdict(known.members, suspects, root)
-        if _severity(known.members, verdict, _blamed(suspects), context.asked, time) != "info":
+        enough = _enough(known.members, suspects, _target(suspects, context.changes))
+        if _severity(known.members, verdict, enough, context.asked, time) != "info":
             return time
     return None
 
@@ -199,13 +199,13 @@ def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange], root:
 
 
 def _severity(
-    members: Sequence[Episode], verdict: Verdict, blamed: bool, asked: Sequence[Episode], moment: int
+    members: Sequence[Episode], verdict: Verdict, enough: float, asked: Sequence[Episode], moment: int
 ) -> Severity:
     """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
     counted = [m for m in members if not m.suppressed]
     counted = [m for m in counted if m.signal != ANSWERS or _holds(m, asked, moment)]
     worst = max((_then(m, moment) for m in counted), default=0)
-    if worst == 0 and blamed and any(_suspicious(m, asked, moment) for m in members):
+    if worst == 0 and any(m.score >= enough and _suspicious(m, asked, moment) for m in members):
         worst = 1
     if verdict.symptom == "input_shift":
         worst = 0
@@ -219,18 +219,20 @@ def _target(suspects: Sequence[ScoredChange], changes: Sequence[Change]) -> Mapp
     return next(change.target for change in changes if change.change_id == suspects[0].change_id)
 
 
-def _blamed(suspects: Sequence[ScoredChange]) -> bool:
-    return any(suspect.score >= CONVINCING for suspect in suspects)
+def _enough(members: Sequence[Episode], suspects: Sequence[ScoredChange], target: Mapping[str, str]) -> float:
+    """Score at which moved answers page after a change, though they would not alone.
+
+    Where it was made to one place, and something else there is plain, any that are told.
+    """
+    if not any(suspect.score >= CONVINCING for suspect in suspects):
+        return math.inf
+    plain = any(m.score >= STRONG and m.signal not in (ANSWERS, ASKED) for m in members)
+    return 0.0 if plain and target.keys() & set(APART) else SUSPICIOUS
 
 
 def _suspicious(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
-    """Whether moved answers that would not page alone do after a change that may have moved them."""
-    if (
-        member.signal != ANSWERS
-        or member.statistic == "mix"
-        or member.score < SUSPICIOUS
-        or member.suppressed
-    ):
+    """Whether it says that answers, not just their mix, have moved, and goes on saying so."""
+    if member.signal != ANSWERS or member.statistic == "mix" or member.suppressed:
         return False
     return _lasting(member, _believed(member)[0], moment) and not _asked(member, asked, moment)
 
@@ -272,10 +274,7 @@ def _asked(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
 
 def harms(member: Episode) -> bool:
     """Whether a member's signal went the way that is worse, as far as its meaning says."""
-    slice_ = tuple(member.identity.items())
-    key = SeriesKey(member.topic, member.signal, member.statistic, member.side or None, slice_, "gauge", "")
-    worse = meaning(key).worse
-    return worse is not None and (worse == 0 or (worse > 0) == member.rises)
+    return member.worse is not None and not member.improves
 
 
 def _then(member: Episode, moment: int) -> int:

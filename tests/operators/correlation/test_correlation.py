@@ -317,6 +317,32 @@ def test_faintly_moved_answers_page_after_a_change():
     assert paged_at(found, LATER, context) == faint.detected + 8 * MINUTE
 
 
+@pytest.mark.parametrize(
+    ("score", "target", "pages"), [(12.0, "r1", True), (12.0, None, False), (6.0, "r1", False)]
+)
+def test_after_a_change_to_one_place_what_is_plain_there_lends_weight_to_moved_answers(score, target, pages):
+    faint = replace(
+        episode(1, ANSWERS, 5, severity="info", symptom="invalid_inference", replica="r1"), score=5.5
+    )
+    fewer = replace(episode(2, "gen_ai.usage.input_tokens", 5, severity="info", replica="r1"), score=score)
+    (found,) = group([faint, fewer], TOPOLOGY)
+    change = prompt_change(3, **({} if target is None else {"replica": target}))
+    assert (paged_at(found, LATER, Context(TOPOLOGY, (change,), LATER)) is not None) is pages
+
+
+def test_what_got_faster_is_no_trouble():
+    moved = replace(episode(1, ANSWERS, 0, symptom="invalid_inference"), score=5.0)
+    faster = [
+        replace(episode(i, signal, 0, severity="info"), observed=0.5)
+        for i, signal in enumerate((TTFT, TPOT), 2)
+    ]
+    assert incident(group([moved, *faster], TOPOLOGY)[0]).symptom == "invalid_inference"
+    slower = [
+        replace(each, observed=2.0, severity="error", paged=each.detected, score=12.0) for each in faster
+    ]
+    assert incident(group([moved, *slower], TOPOLOGY)[0]).symptom == "performance_degradation"
+
+
 def test_a_change_to_one_place_begins_an_incident_of_its_own():
     members = [episode(1, TTFT, 0), episode(2, "gen_ai.output.entropy", 12, region="us")]
     assert len(group(members, TOPOLOGY)) == 1
