@@ -23,6 +23,8 @@ from operators.adapters.faust.reading import Reading
 from operators.adapters.faust.topics import create
 from operators.adapters.figures import OUTPUTS
 from operators.adapters.kafka.aio import settings as words
+from operators.adapters.kafka.aio import started
+from operators.adapters.kafka.heard import reason
 from operators.adapters.source import SourceError
 from operators.clickhouse import Store
 from operators.dead_letters import DeadLetter
@@ -146,15 +148,16 @@ class Worker(Service):
 
     async def _create_topics(self) -> None:
         try:
-            admin = AIOKafkaAdminClient(**words(self.options))
-            await admin.start()
+            how, patience_s = words(self.options), self.options.bootstrap_timeout_s
+            admin = await started(lambda: AIOKafkaAdminClient(**how), patience_s)
             try:
                 await create(admin, self.options.group, self.config.settings.shards)
             finally:
                 await admin.close()
         except (KafkaError, OSError) as problem:
-            reason = f"{type(problem).__name__} {problem}".strip()
-            raise SourceError(f"kafka {self.options.servers} cannot be reached: {reason}") from None
+            raise SourceError(
+                f"kafka://{self.options.servers} cannot be reached: {reason(problem)}"
+            ) from None
 
 
 class _Boot(BootStrategy):

@@ -89,7 +89,7 @@ async def _cancel_others() -> None:
         await asyncio.wait(others, timeout=1)
 
 
-async def _started(make: Any, timeout_s: float) -> Any:
+async def started(make: Any, timeout_s: float) -> Any:
     """A started client; asked again while nobody answers, as the library itself tries once."""
     until = time.monotonic() + timeout_s
     while True:
@@ -116,7 +116,7 @@ class Client:
         self._consumer, self._admin = self._loop.connect(self._open, options, SourceError)
 
     async def _open(self, how: dict[str, Any]) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
-        consumer = await _started(
+        consumer = await started(
             lambda: AIOKafkaConsumer(
                 group_id=self._options.group,
                 enable_auto_commit=False,
@@ -127,7 +127,7 @@ class Client:
             self._options.bootstrap_timeout_s,
         )
         try:
-            return consumer, await _started(
+            return consumer, await started(
                 lambda: AIOKafkaAdminClient(**how), self._options.bootstrap_timeout_s
             )
         except BaseException:
@@ -247,7 +247,7 @@ class Producer:
         self._producer = self._loop.connect(self._open, options, SinkError)
 
     async def _open(self, how: dict[str, Any]) -> AIOKafkaProducer:
-        return await _started(
+        return await started(
             lambda: AIOKafkaProducer(
                 acks="all",
                 enable_idempotence=True,
