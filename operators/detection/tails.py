@@ -41,9 +41,12 @@ class Fit(NamedTuple):
     def rate(self, statistic: Floats) -> Floats:
         """Events a window that reach ``statistic`` [C, n]; 1 is ordinary."""
         excess = statistic - self.threshold
-        tail = np.maximum(1 + self.xi * np.maximum(excess, 0) / self.sigma, 1e-12) ** (-1 / self.xi)
-        bulk = np.exp(np.minimum(-excess / self.sigma, 50.0))
-        return self.clusters * np.where(excess > 0, np.maximum(tail, 1e-30), bulk)
+        rate: Floats = np.exp(np.minimum(-excess / self.sigma, 50.0))
+        at = np.nonzero(excess > 0)
+        xi = self.xi[at]
+        tail = np.maximum(1 + xi * excess[at] / self.sigma[at], 1e-12) ** (-1 / xi)
+        rate[at] = np.maximum(tail, 1e-30)
+        return self.clusters * rate
 
     def level(self, rate: Floats | float, channel: int) -> Floats:
         """The statistic of ``channel`` that ``rate`` events a window reach (not below the threshold), [n]."""
@@ -212,17 +215,19 @@ class Tails:
 
     def _end_clusters(self, state: Rows, fit: Fit, ended: NDArray[np.bool_]) -> None:
         """Take the peaks of ended clusters into the L-moments, clipped at ``cap`` events a window."""
-        state["tail_quiet"][ended] = -1.0
-        state["tail_clusters"] += ended
-        cap = np.minimum(self.cap, np.maximum(_UNSEEN / np.maximum(state["n"], 1.0), 0.2 * self.cap))
-        ratio = np.maximum(cap / fit.clusters, 1e-9)
-        most = fit.sigma / fit.xi * (ratio**-fit.xi - 1)
-        excess = np.minimum(
-            np.maximum(state["tail_peak"] - state["tail_start"], 1e-6), np.maximum(most, 1e-6)
-        )
-        last = state["tail_last"]
+        lines, rows = at = np.nonzero(ended)  # few: the rest is not computed
+        state["tail_quiet"][at] = -1.0
+        state["tail_clusters"][at] += 1
+        usual = self.cap[lines, 0]
+        unseen = _UNSEEN / np.maximum(state["n"][rows], 1.0)
+        cap = np.minimum(usual, np.maximum(unseen, 0.2 * usual))
+        threshold, sigma, xi = fit.threshold[at], fit.sigma[at], fit.xi[at]
+        ratio = np.maximum(cap / fit.clusters[at], 1e-9)
+        most = sigma / xi * (ratio**-xi - 1)
+        peak, last = state["tail_peak"][at], state["tail_last"][at]
+        excess = np.minimum(np.maximum(peak - threshold, 1e-6), np.maximum(most, 1e-6))
         lower = np.where(np.isnan(last), excess / 2, np.minimum(excess, last))
         keep = 1.0 - 1.0 / PEAK_MEMORY
         for name, value in (("tail_sum", excess), ("tail_low", lower), ("tail_peaks", 1.0)):
-            state[name][...] = np.where(ended, state[name] * keep + value, state[name])
-        np.copyto(last, excess, where=ended)
+            state[name][at] = state[name][at] * keep + value
+        state["tail_last"][at] = excess
