@@ -100,7 +100,7 @@ class Run:
     def _begin(self, records: Sequence[Record]) -> None:
         """Follow, and be seen to."""
         self.place.start()
-        self.place.feed(records, 1.0).done()
+        self.place.feed(records, 1.0).done(disturbed=False)
         self.place.wait_until(self.place.reached, "the first bucket")
 
     def _struck(self, records: Sequence[Record]) -> None:

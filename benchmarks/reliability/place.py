@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.reliability.commanded import Command
@@ -206,6 +206,7 @@ class Feed(threading.Thread):
         self.sent = 0
         self._over = threading.Event()
         self.time_ms = self.given_up = 0
+        self.refusal = ""
         self.failure = "it ended early"
 
     def run(self) -> None:
@@ -237,16 +238,20 @@ class Feed(threading.Thread):
         self.failure = f"{left} records could not be sent" if left else ""
 
     def _told(self, error: Any, _: object) -> None:
-        self.given_up += error is not None
+        if error is not None:
+            self.given_up += 1
+            self.refusal = self.refusal or str(error)
 
     def end(self) -> None:
         """Send no more."""
         self._over.set()
         self.join()
 
-    def done(self) -> None:
-        """Wait until all is sent."""
+    def done(self, disturbed: bool = True) -> None:
+        """Wait until all is sent; what a broker that was not ``disturbed`` refuses is an error."""
         self.join()
+        if self.given_up and not disturbed:
+            raise FaultError(f"feeding: {self.given_up} records refused: {self.refusal}")
         if self.failure:
             raise FaultError(f"feeding: {self.failure}")
 
@@ -265,8 +270,20 @@ def recreate(servers: str, topics: Mapping[str, int], keep: Mapping[str, str]) -
             )
             for each in made.values():
                 each.result(30)
+            _served(servers, topics)
             return
         except KafkaException:  # being deleted still
             if time.monotonic() > until:
                 raise
             time.sleep(0.5)
+
+
+def _served(servers: str, topics: Mapping[str, int]) -> None:
+    """Return once the broker answers for every partition: it tells of topics before it has their logs."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reads-alone"})
+    try:
+        for topic, count in topics.items():
+            for partition in range(count):
+                consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
+    finally:
+        consumer.close()
