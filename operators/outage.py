@@ -61,16 +61,17 @@ def wait_out(
             away = time.monotonic() - began
             meters.set(awaited.meter, max(1, round(away)))
             meters.set(TURN, round(time.time()), "storing")
-            if away - told >= TELL_EVERY_S and not stop.is_set():
-                fields = {"away_s": round(away, 1), "waiting": waits}
-                message = "%s has been away for %.0f s, waiting: %s; %s"
-                log.warning(message, awaited.name, away, waits, problem, extra=fields)
-                told = away
-            if stop.wait(PAUSE_S):
+            if stop.is_set():  # one that is told to stop while it pauses tries once more
                 raise awaited.away(
                     f"{problem}; it was away for {away:.0f} s when the run was to stop. What waited is not "
                     "in, and is read again by the next run"
                 ) from problem
+            if away - told >= TELL_EVERY_S:
+                fields = {"away_s": round(away, 1), "waiting": waits}
+                message = "%s has been away for %.0f s, waiting: %s; %s"
+                log.warning(message, awaited.name, away, waits, problem, extra=fields)
+                told = away
+            stop.wait(PAUSE_S)
         else:
             meters.set(awaited.meter, 0)
             if told >= 0:

@@ -90,7 +90,7 @@ def config(stack: Stack, name: str, folder: Path) -> str:
     (folder / "run.yaml").write_text(
         f"input: kafka://{stack.kafka}\n"
         f"clickhouse: {stack.clickhouse.rpartition('/')[0]}/{name}\n"
-        f"kafka: {{group: {name}, topics: [{TOPIC}]}}\n"
+        f"kafka: {{group: {name}, topics: [{TOPIC}], client: confluent-kafka}}\n"
         f"observe: {address}\nlog_format: json\nwindows: {{idle: 3s}}\ncorrelate: 2s\n"
     )
     return address
