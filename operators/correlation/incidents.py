@@ -20,8 +20,9 @@ from schemas.outputs import Incident, Severity, Suspect
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: All members resolved for this long (ms): the incident is.
 QUIET = 600_000
-#: Moved answers are believed after this long (ms), or as long as the window was that showed them.
-PATIENCE = 480_000
+#: Moved answers are believed after this long (ms), or, where a window longer than `LONG` showed them, after
+#: another of its length.
+PATIENCE, LONG = 480_000, 1_800_000
 #: Questions that moved this long (ms) before the answers did not move them.
 LONG_BEFORE = 3_600_000
 #: Moved answers below this score (-log10) page not even after a change, but for one made to their place.
@@ -250,9 +251,10 @@ def _holds(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
 def _believed(member: Episode) -> list[int]:
     """When moved answers are believed to have moved, and, if they are worth a page, when that is (ms).
 
-    A second window has to say what the first one did: what an hour's says stands for the next hour.
+    What an hour's window says stands for the next hour: a second one has to say it, too.
     """
-    again = member.detected + max(PATIENCE, member.detected - member.start)
+    length = member.detected - member.start
+    again = member.detected + (length if length > LONG else PATIENCE)
     return [again] if member.paged is None else [again, max(again, member.paged + PATIENCE)]
 
 
