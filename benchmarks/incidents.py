@@ -1,6 +1,6 @@
 """The incident benchmark: every scenario and control on reporting seeds, ablations, and a severity sweep.
 
-By name only: a reporting seed takes ten minutes of one busy core. ``DRIFTLINE_SEEDS`` sets how many (the
+By name only: a reporting seed takes eight minutes of one core. ``DRIFTLINE_SEEDS`` sets how many (the
 ablations and the sweep take fewer), ``DRIFTLINE_WORKERS`` how many processes. With ``DRIFTLINE_KEPT`` what
 became of each timeline is kept in that folder, and taken from there by a later run of the same code;
 ``python -m benchmarks.incidents PART SEED…`` does nothing but that.
