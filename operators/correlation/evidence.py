@@ -62,7 +62,7 @@ CHANGE_VOTES: dict[str, dict[str, float]] = {
 }
 
 #: Signals that say an answer itself is different, whatever its speed.
-CONTENT = ("gen_ai.output.", "gen_ai.canary.", "gen_ai.feedback.")
+CONTENT = ("gen_ai.output.", "gen_ai.usage.output_tokens", "gen_ai.canary.", "gen_ai.feedback.")
 #: Signals that say the engine or the device is in trouble: they explain slowness by themselves.
 ENGINE = (
     "hw.",
