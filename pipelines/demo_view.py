@@ -17,6 +17,12 @@ from schemas.outputs import AnomalyEvent
 
 MOST_INCIDENTS = 25
 MOST_EVENTS = 3
+#: Queries to begin with.
+FURTHER = (
+    "SELECT started_at, severity, title, action FROM incidents FINAL ORDER BY started_at",
+    "SELECT window_start, signal, score, summary FROM anomaly_events FINAL ORDER BY score DESC LIMIT 20",
+    "SELECT occurred_at, change_type, service_name, summary FROM change_events ORDER BY occurred_at",
+)
 _COLOUR = {"critical": "bold red", "error": "red", "warning": "yellow", "info": "dim"}
 _ORDER = ("critical", "error", "warning", "info")
 
@@ -168,11 +174,7 @@ def _further(day: Day, console: Console) -> None:
         "  telemetry/ (with labels.json), topics/ (anomalies.v1, incidents.v1), clickhouse/\n\nLook further:",
         highlight=False,
     )
-    for sql in (
-        "SELECT started_at, severity, title, action FROM incidents FINAL ORDER BY started_at",
-        "SELECT window_start, signal, score, summary FROM anomaly_events FINAL ORDER BY score DESC LIMIT 20",
-        "SELECT event_time, change_type, service_name, summary FROM change_events ORDER BY event_time",
-    ):
+    for sql in FURTHER:
         console.print(f"  driftline query {store} '{sql}'", highlight=False, soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from operators.clickhouse import Store, StoreError
+from pipelines.demo_view import FURTHER
 from pipelines.errors import UsageError
 from pipelines.query import query, read, render
 from schemas import rows
@@ -139,3 +140,8 @@ def test_what_slips_through_clickhouse_refuses(store: Store, sql: str) -> None:
     with pytest.raises(StoreError):
         read(store, sql)
     assert read(store, "SELECT count() AS n FROM anomaly_events")["n"][0].as_py() == 2
+
+
+@pytest.mark.parametrize("sql", FURTHER)
+def test_what_the_demo_says_to_ask_can_be_asked(store: Store, sql: str) -> None:
+    assert read(store, sql) is not None
