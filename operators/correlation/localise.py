@@ -95,8 +95,8 @@ def _common(identities: Sequence[dict[str, str]]) -> dict[str, str]:
 def overloaded(group: Group, topology: Topology) -> dict[str, float]:
     """Replicas with more than their share of the load, and how clearly.
 
-    Requests wait at them and at few others, or their load rose while it fell at siblings. Where caches
-    overflow it is not the share that is too large.
+    Requests wait at them and at few others, or their load rose while it fell at more siblings. Where
+    caches overflow it is not the share that is too large.
     """
     if any(member.signal == _EVICTING and member.severity != "info" for member in group.members):
         return {}
@@ -117,7 +117,7 @@ def overloaded(group: Group, topology: Topology) -> dict[str, float]:
     for both in ways.values():
         rose, fell = both.get(True, {}), both.get(False, {})
         only = {name: weight for name, weight in rose.items() if name not in fell}
-        if only and len(fell.keys() - rose.keys()) >= 2:
+        if only and len(fell.keys() - rose.keys()) >= max(2, len(only) + 1):
             return only
     return {}
 

@@ -383,6 +383,21 @@ def test_load_at_few_replicas_is_sent_elsewhere():
     assert incident(found).action == "add_capacity"
 
 
+@pytest.mark.parametrize(
+    ("rose", "fell", "replica"), [((0,), (1, 2, 3), "r0"), ((0, 1, 2, 3), (4, 5, 6), None)]
+)
+def test_a_replica_is_overloaded_where_load_went_to_fewer_than_it_came_from(rose, fell, replica):
+    """Where half of them have more and half have less, answers take longer and nobody is to blame."""
+    running = "gen_ai.server.requests_running"
+    change = [(name, 2.0) for name in rose] + [(name, 0.5) for name in fell]
+    members = [
+        replace(episode(2 + place, running, 1, severity="info", replica=f"r{name}"), observed=observed)
+        for place, (name, observed) in enumerate(change)
+    ]
+    (found,) = group([episode(1, DURATION, 0), *members], TOPOLOGY)
+    assert localise(found, TOPOLOGY).get("replica") == replica
+
+
 def test_one_faint_sign_is_an_event_but_no_incident():
     (found,) = group([episode(1, TTFT, 0, severity="info")], TOPOLOGY)
     assert list(tell(found, Context(TOPOLOGY, (), T0 + 600 * MINUTE))) == []
