@@ -143,7 +143,10 @@ def _settings(home: Path, ports: Ports) -> dict[str, object]:
         "taskmanager.resource-id": _TASK_MANAGER,
         "taskmanager.host": HOST,
         "taskmanager.bind-host": HOST,
-        "taskmanager.rpc.port": ports.flink_tasks,
+        "taskmanager.data.port": ports.flink_tasks,
+        # any: of one that begins anew where a killed one was, the JobManager may take no word for minutes
+        # (Pekko discards them, its association with the old one being read-only)
+        "taskmanager.rpc.port": 0,
         "taskmanager.numberOfTaskSlots": _SLOTS,
         # as its start script would work it out; the heaps' sum is the JVM's -Xmx
         "taskmanager.cpu.cores": float(_SLOTS),
