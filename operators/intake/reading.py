@@ -95,21 +95,22 @@ class _Run:
 def _runs(topic: str, records: Sequence[SourceRecord]) -> Iterator[_Run]:
     """Where to cut: runs of small records of one kind, of limited size; anything else by itself."""
     joint = FORMS.get(topic) not in (None, "changes")
-    start, size, head, rows = 0, 0, b"", list[int]()
+    start, size, count, head, rows = 0, 0, 0, b"", list[int]()
     for index, record in enumerate(records):
         value = record.value
         kind = _small(value) if joint else None
         size += len(value)
-        full = size > _TOGETHER_BYTES or sum(rows) >= _TOGETHER
+        full = size > _TOGETHER_BYTES or count >= _TOGETHER
         if rows and (kind is None or full or kind[0] != head):
             yield _Run(start, index, tuple(rows), head)
-            start, size, rows = index, len(value), []
+            start, size, count, rows = index, len(value), 0, []
         if kind is None:
             yield _Run(index, index + 1, (1,))
             start, size = index + 1, 0
         else:
             head = kind[0]
             rows.append(kind[1])
+            count += kind[1]
     if rows:
         yield _Run(start, len(records), tuple(rows), head)
 
@@ -131,7 +132,7 @@ def _read_run(
     decoded = decode(topic, run.together(records))
     of_row = np.repeat(np.arange(run.start, run.end), run.rows)
     amiss = decoded.refused or decoded.accepted != len(of_row)
-    if amiss or _any_ahead(decoded, records, of_row, ahead_s):
+    if amiss or _any_ahead(decoded, records[run.start : run.end], of_row - run.start, ahead_s):
         for half in run.halves():
             _read_run(topic, records, half, ahead_s, readout)
         return None
