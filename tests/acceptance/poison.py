@@ -13,6 +13,8 @@ import pyarrow as pa
 import zstandard
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from tests.arrow import stream
+
 START_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z
 SECONDS = 900
 MIB = 2**20
@@ -168,17 +170,17 @@ def _files(root: Path, counts: Counts) -> None:
     requests = root / "telemetry.requests.v1"
     bad = _arrow([request(40 + n) for n in range(6)])
     numbers = pa.array([math.nan, math.inf, -math.inf, -1.0, math.nan, math.inf])
-    stream = _stream(bad.append_column("duration_s", numbers))
-    _put(requests / "2" / "numbers.arrows", stream)
+    _put(requests / "2" / "numbers.arrows", stream(bad.append_column("duration_s", numbers)))
     counts["telemetry.requests.v1", "refused", "not_finite"] += 5
     counts["telemetry.requests.v1", "refused", "out_of_range"] += 1
-    text = _stream(_arrow([request(50, completion=CANARY)]))
+    text = stream(_arrow([request(50, completion=CANARY)]))
     _put(requests / "2" / "text.arrows", text)
     counts["telemetry.requests.v1", "refused", "text_field"] += 1
-    _put(requests / "2" / "truncated.arrows", _stream(_arrow([request(51, prompt=CANARY * 99)]))[:-600])
+    _put(requests / "2" / "truncated.arrows", stream(_arrow([request(51, prompt=CANARY * 99)]))[:-600])
     counts["telemetry.requests.v1", "refused", "framing"] += 1
     bomb = pa.array([CANARY * (17 * MIB // len(CANARY))])
-    _put(requests / "2" / "z-bomb.arrows", _stream(_arrow([request(52)]).append_column("x", bomb), "zstd"))
+    large = stream(_arrow([request(52)]).append_column("x", bomb), compression="zstd")
+    _put(requests / "2" / "z-bomb.arrows", large)
     counts["telemetry.requests.v1", "refused", "too_large"] += 1
     giant = b'{"prompt": "' + CANARY.encode() * (100 * MIB // len(CANARY)) + b'"}'
     _put(requests / "3" / "giant.ndjson.zst", zstandard.compress(giant))
@@ -187,7 +189,7 @@ def _files(root: Path, counts: Counts) -> None:
     vectors = pa.array([VECTOR.tolist(), VECTOR.tolist()], pa.list_(pa.float32(), 8))
     table = _arrow([embedding(60, VECTOR) | {"dim": dim} for dim in (7, 9)])
     table = table.set_column(table.column_names.index("vector"), "vector", vectors)
-    _put(root / "telemetry.embeddings.v1" / "1" / "a.arrow", _stream(table))
+    _put(root / "telemetry.embeddings.v1" / "1" / "a.arrow", stream(table))
     counts["telemetry.embeddings.v1", "refused", "bad_vector"] += 2
 
     _otlp(root, counts)
@@ -219,16 +221,6 @@ def _otlp(root: Path, counts: Counts) -> None:
 
 def _arrow(records: list[Record]) -> pa.Table:
     return pa.Table.from_pylist(records)
-
-
-def _stream(table: pa.Table, compression: str | None = None) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(
-        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
-    ) as out:
-        out.write_table(table)
-    plain: bytes = sink.getvalue().to_pybytes()
-    return plain
 
 
 def _put(path: Path, value: bytes) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from operators.fold import fold, merge
 from operators.settings import Settings
 from schemas.chunk import Chunk
+from tests.arrow import stream
 
 START_MS = 1_767_571_200_000
 SETTINGS = Settings()
@@ -97,13 +98,6 @@ def chunk(form, rows):
     return Chunk(f"telemetry.{form}.v1", form, pa.RecordBatch.from_pydict(columns))
 
 
-def ipc(batch):
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
-
-
 @pytest.mark.parametrize(("form", "samples"), [("requests", request), ("gpu", gpu), ("metrics", metric)])
 def test_any_split_order_and_grouping(form, samples):
     @settings(deadline=None, max_examples=40)
@@ -119,8 +113,8 @@ def test_any_split_order_and_grouping(form, samples):
         left, right = merge(partial[:middle], SETTINGS.slices), merge(partial[middle:], SETTINGS.slices)
         merged = merge([right, left], SETTINGS.slices)
         assert merged.to_pylist() == whole.to_pylist()
-        assert ipc(merged) == ipc(whole)
-        assert ipc(fold([chunk(form, shuffled)], SETTINGS)) == ipc(whole)
+        assert stream(merged) == stream(whole)
+        assert stream(fold([chunk(form, shuffled)], SETTINGS)) == stream(whole)
 
     check()
 
@@ -140,4 +134,4 @@ def test_alignment_of_a_batch_does_not_move_a_value_to_another_bin():
         fold([Chunk("telemetry.requests.v1", "requests", batch.slice(start, 13))], SETTINGS)
         for start in range(0, 4099, 13)
     ]
-    assert ipc(merge(singles, SETTINGS.slices)) == ipc(whole)
+    assert stream(merge(singles, SETTINGS.slices)) == stream(whole)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from operators.intake.reading import Readout, read
 from operators.sources import SourceRecord
+from tests.arrow import stream
 
 START = 1_767_571_200_000
 TOPIC = "telemetry.requests.v1"
@@ -45,13 +46,7 @@ def arrow(rows: list[dict[str, Any]], compression: str | None = None) -> bytes:
             "ttft_s": pa.array([row.get("ttft_s") for row in rows], pa.float64()),
         }
     )
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(
-        sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
-    ) as out:
-        out.write_batch(batch)
-    plain: bytes = sink.getvalue().to_pybytes()
-    return plain
+    return stream(batch, compression=compression)
 
 
 _good_rows = st.lists(_good, max_size=4)

@@ -9,6 +9,7 @@ from operators.fold import fold
 from operators.message import Message
 from operators.settings import Settings
 from schemas.chunk import Chunk, Form
+from tests.arrow import stream
 
 NAME = pa.dictionary(pa.int32(), pa.utf8())
 START = 1_767_571_200_000
@@ -31,10 +32,7 @@ def cells(
 ) -> bytes:
     """The samples' cells as an Arrow IPC stream."""
     batch = fold([chunk(samples, form, topic)], settings)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
+    return stream(batch)
 
 
 def deliveries(

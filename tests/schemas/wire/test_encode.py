@@ -10,6 +10,7 @@ import zstandard
 from schemas.arrow import schema_of
 from schemas.wire import decode
 from schemas.wire.encode import write_arrow, write_ndjson
+from tests.arrow import stream
 from tests.schemas.wire.samples import NOW_MS, rows
 
 RECORDS = [
@@ -37,10 +38,7 @@ def test_each_arrow_batch_is_a_record_of_its_own(tmp_path: Path, suffix: str) ->
     assert [batch.num_rows for batch in batches] == [10, 10, 5]
     found = []
     for batch in batches:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        found += rows(decode("telemetry.requests.v1", sink.getvalue().to_pybytes()).chunks).values()
+        found += rows(decode("telemetry.requests.v1", stream(batch)).chunks).values()
     assert found == RECORDS
 
 

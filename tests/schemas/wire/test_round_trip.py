@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from schemas.arrow import schema_of
 from schemas.chunk import Form
 from schemas.wire import decode
+from tests.arrow import stream
 from tests.schemas.wire.samples import FORMS, TOPIC, expected, rows, samples, vector
 
 SETTINGS = settings(max_examples=25, deadline=None)
@@ -101,13 +102,6 @@ def _strings(draw: st.DrawFn, values: list[Any]) -> pa.Array:
     kind = draw(st.sampled_from(_STRINGS))
     plain = pa.array(values, pa.utf8())
     return plain.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else plain.cast(kind)
-
-
-def stream(table: pa.Table, **options: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
 
 
 def file(table: pa.Table) -> bytes:
