@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from benchmarks.reliability.commanded import Command
 from benchmarks.reliability.outcome import Outcome, lag, of_kafka, read
@@ -257,29 +258,34 @@ class Feed(threading.Thread):
 
 
 def recreate(servers: str, topics: Mapping[str, int], keep: Mapping[str, str]) -> None:
-    """Make topics anew, with so many partitions."""
-    admin = AdminClient({"bootstrap.servers": servers})
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            there = [topic for topic in topics if topic in admin.list_topics(timeout=20).topics]
-            for gone in (admin.delete_topics(there) if there else {}).values():
-                gone.result(30)
-            made = admin.create_topics(
-                [NewTopic(topic, n, 1, config=dict(keep)) for topic, n in topics.items()]
-            )
-            for each in made.values():
-                each.result(30)
-            _served(servers, topics)
-            return
-        except KafkaException:  # being deleted still
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
+    """Make topics anew, with so many partitions; return once each can be read.
+
+    Raises:
+        KafkaException: not within `PATIENCE_S`.
+    """
+    patient = Retrying(
+        retry=retry_if_exception_type(KafkaException),
+        stop=stop_after_delay(PATIENCE_S),
+        wait=wait_fixed(0.5),
+        reraise=True,
+    )
+    patient(_made, AdminClient({"bootstrap.servers": servers}), topics, keep)
+    # On its own: a broker slow to open logs would only have more to open if topics were made once more.
+    patient(_served, servers, topics)
+
+
+def _made(admin: AdminClient, topics: Mapping[str, int], keep: Mapping[str, str]) -> None:
+    """Remove what is there and make it anew; refused while the broker still deletes."""
+    there = [topic for topic in topics if topic in admin.list_topics(timeout=20).topics]
+    for gone in (admin.delete_topics(there) if there else {}).values():
+        gone.result(30)
+    made = admin.create_topics([NewTopic(topic, n, 1, config=dict(keep)) for topic, n in topics.items()])
+    for each in made.values():
+        each.result(30)
 
 
 def _served(servers: str, topics: Mapping[str, int]) -> None:
-    """Return once the broker answers for every partition: it tells of topics before it has their logs."""
+    """Ask the broker for every partition: it tells of topics before it has opened their logs."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "reads-alone"})
     try:
         for topic, count in topics.items():
