@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.reliability import RUNS, SOAK
-from benchmarks.reliability.faults import ENGINES, plan
+from benchmarks.reliability.faults import KILL_EACH, KINDS
 from benchmarks.reliability.soak import plot
 
 DOCS = Path("docs/reliability.md")
@@ -35,14 +35,16 @@ the in-process loop from files:
 
 *Kills* are `kill -9`, and the process is started again within 2 s; *restored* is the time from the strike to
 the first bucket in ClickHouse that began after it, the fault's own length and the start of processes
-included. On Flink a run is struck three times. *Poison* are forty more bad records between the others. A
-*clock* that jumps for good, of one of four producers of a partition, has to give events that are telemetry
-faults and name it, no others, and as many late samples as it sent (none, where it jumps ahead). A *partition
-that stalls* for 5 minutes of event time and over a minute of wall clock, and then brings all of it at once,
-has to give no event at all and exactly the late samples that lie in closed buckets: they are late because
-their partition was idle (`after_idle`), no producer's clock is wrong, and how many they are may differ
-between engines and replays, so no telemetry fault hangs on them. A server that *refuses* (wants a password)
-has to end the run with a message; a Faust worker stays and says so every 10 s.
+included. A run kills each part that its engine has, one after the other was restored, in an order drawn from
+the seed, and counts in the row of each, passed or not; some runs killed one part alone, on Flink three times.
+*Poison* are forty more bad records between the others. A *clock* that jumps for good, of one of four
+producers of a partition, has to give events that are telemetry faults and name it, no others, and as many
+late samples as it sent (none, where it jumps ahead). A *partition that stalls* for 5 minutes of event time
+and over a minute of wall clock, and then brings all of it at once, has to give no event at all and exactly
+the late samples that lie in closed buckets: they are late because their partition was idle (`after_idle`), no
+producer's clock is wrong, and how many they are may differ between engines and replays, so no telemetry fault
+hangs on them. A server that *refuses* (wants a password) has to end the run with a message; a Faust worker
+stays and says so every 10 s.
 
 One stack serves many runs, each with topics, group and database of its own. What is killed starts again from
 nothing; the first and the last process of a run are forked from one that has the modules loaded. Where the
@@ -74,7 +76,8 @@ def write() -> None:
 def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for run in runs:
-        groups.setdefault((run["kind"], run["engine"]), []).append(run)
+        for kind, restored in _restored(run).items():
+            groups.setdefault((kind, run["engine"]), []).append({**run, "restore_s": restored})
     yield "| fault | engine | seeds | strikes | passed | restored, median s | at most s |"
     yield "|---|---|---|---|---|---|---|"
     for (kind, engine), found in sorted(groups.items()):
@@ -90,7 +93,9 @@ def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         else ""
     )
     yield f"\n{len(runs)} runs, {sum(run['passed'] for run in runs)} passed.{busy}\n"
-    missing = [f"{kind} on {engine}" for engine, kind in plan(ENGINES, ()) if (kind, engine) not in groups]
+    missing = [
+        f"{k} on {engine}" for k, where in KINDS.items() for engine in where if (k, engine) not in groups
+    ]
     if missing:
         yield f"Not run yet: {', '.join(missing)}.\n"
     for words in sorted({run["last_words"] for run in runs if "last_words" in run}):
@@ -99,8 +104,19 @@ def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if failed:
         yield "Failed:\n"
         for run in failed:
-            yield f"* {run['kind']}, {run['engine']}, seed {run['seed']}: {'; '.join(run['said'])[:400]}"
+            kind = f"{run['kind']} ({', '.join(run['killed'])})" if "killed" in run else run["kind"]
+            yield f"* {kind}, {run['engine']}, seed {run['seed']}: {'; '.join(run['said'])[:400]}"
         yield ""
+
+
+def _restored(run: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Seconds to restore, by the rows in which a run counts."""
+    if run["kind"] != KILL_EACH:
+        return {run["kind"]: run["restore_s"]}
+    rows: dict[str, list[float]] = {f"kill {part}": [] for part in run["killed"]}
+    for part, seconds in zip(run["killed"], run["restore_s"], strict=False):  # the last may not have been
+        rows[f"kill {part}"].append(seconds)
+    return rows
 
 
 def _soak(made: Mapping[str, Any]) -> Iterator[str]:

@@ -34,8 +34,10 @@ from pipelines.stack import Stack
 ENGINES = ("local", "faust", "flink")
 #: Seconds over which each piece of the recording is fed.
 FEED_S = 5.0
-#: Strikes of one run: starting a job on Flink takes long, so a run there is struck more often.
+#: Strikes of one run that kills one part: starting a job on Flink takes long, so it is struck more often.
 STRIKES = {"local": 1, "faust": 1, "flink": 3}
+#: Each part that an engine has once, in an order drawn from the seed.
+KILL_EACH = "kill each"
 KILLED = {
     "kill engine": ("local", "faust"),
     "kill taskmanager-0": ("flink",),
@@ -48,6 +50,8 @@ KILLED = {
 AWAY = {"kafka away 60 s": 60.0, "clickhouse away 60 s": 60.0, "clickhouse frozen 30 s": 30.0}
 STORE = {"clickhouse refuses": ("local", "faust"), "clickhouse disk full": ENGINES}
 MISLED = ("poison", "clock +90 s", "clock -1 h", "partition stalls")
+#: What there are figures of, and for which engines.
+KINDS: dict[str, Sequence[str]] = {**KILLED, **dict.fromkeys((*MISLED, *AWAY), ENGINES), **STORE}
 
 
 @cache
@@ -73,6 +77,12 @@ class Run:
         self.name = f"run_{engine}_{seed}_{''.join(c for c in kind if c.isalnum())}"
         self.folder = folder / f"{self.name}-{time.time_ns()}"
         self.strikes = strikes or (STRIKES[engine] if kind in KILLED else 1)
+        self._parts = kind.removeprefix("kill ").split(", ")
+        if kind == KILL_EACH:
+            self._parts = [each.removeprefix("kill ") for each, where in KILLED.items() if engine in where]
+            self.random.shuffle(self._parts)
+            self.strikes = len(self._parts)
+        self.killed: list[str] = []
         self.restored: list[float] = []
         self.notes: dict[str, Any] = {}
 
@@ -115,17 +125,9 @@ class Run:
     def _strike(self) -> None:
         """Do it, and undo it."""
         pause = self.random.uniform(0.0, 2.0)
-        verb, _, what = self.kind.partition(" ")
-        if self.kind == "kill engine":
-            self.place.kill()
-            time.sleep(pause)
-            self.place.start(loaded=False)
-        elif verb == "kill":
-            names = what.split(", ")  # in turn
-            name = names[len(self.restored) % len(names)]
-            self.stack.kill(name)
-            time.sleep(pause)
-            self.stack.start(name)
+        verb = self.kind.split()[0]
+        if verb == "kill":
+            self._kill(self._parts[len(self.killed) % len(self._parts)], pause)
         elif self.kind == "clickhouse frozen 30 s":
             pid = next(one.pid for one in self.stack.status() if one.name == "clickhouse")
             os.kill(pid or 0, signal.SIGSTOP)
@@ -140,6 +142,17 @@ class Run:
                 time.sleep(10)
         elif self.kind == "clickhouse refuses":
             self._refuse()
+
+    def _kill(self, part: str, pause: float) -> None:
+        self.killed.append(part)
+        if part == "engine":
+            self.place.kill()
+            time.sleep(pause)
+            self.place.start(loaded=False)
+        else:
+            self.stack.kill(part)
+            time.sleep(pause)
+            self.stack.start(part)
 
     def _refuse(self) -> None:
         """From now on the server wants a password: the run has to say so, and the loop to end."""
@@ -253,7 +266,7 @@ class Run:
         said = differences(found, wanted)
         if self.engine == "faust":
             accounts = found.accounts
-        elif self.engine == "flink" or self.kind != "kill engine":
+        elif self.engine == "flink" or "engine" not in self.killed:
             accounts = found.stored
         else:
             accounts = wanted.accounts  # the loop counts anew what it reads anew
@@ -261,7 +274,8 @@ class Run:
             if accounts.get(topic) != wanted.accounts.get(topic):
                 said.append(f"accounts of {topic}: {accounts.get(topic)} for {wanted.accounts.get(topic)}")
         doubled = found.dead - wanted.dead
-        again = self.engine == "flink" or self.place.runs > 2 or "kafka" in self.kind
+        broker = "kafka" in self.killed or self.kind.startswith("kafka")
+        again = self.engine == "flink" or self.place.runs > 2 or broker
         if doubled and not again:  # dead letters are at least once where a run or the broker begins again
             said.append(f"{doubled.total()} dead letters twice")
         behind = self.place.lag() if self.kind not in MISLED else {}
@@ -290,19 +304,20 @@ def _small_disk(folder: Path) -> bool:
 
 
 def plan(engines: Sequence[str], kinds: Sequence[str]) -> list[tuple[str, str]]:
-    """Engine and kind of each run of one seed."""
-    every: dict[str, Sequence[str]] = {**KILLED, **dict.fromkeys((*MISLED, *AWAY), ENGINES), **STORE}
+    """Engine and kind of each run of one seed; unasked, one run kills all that else has runs of its own."""
+    every: dict[str, Sequence[str]] = {KILL_EACH: ENGINES, **KINDS}
     unknown = [kind for kind in kinds if kind not in every]
     if unknown:
         raise SystemExit(f"unknown fault {unknown[0]!r}; there are: {', '.join(every)}")
-    return [(e, k) for e in engines for k in kinds or every if e in every[k]]
+    chosen = kinds or [kind for kind in every if kind not in KILLED]
+    return [(engine, kind) for engine in engines for kind in chosen if engine in every[kind]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; one line of JSON a run. 1 if any failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability.faults", description=__doc__)
     parser.add_argument("--engine", action="append", choices=ENGINES, help="default: all")
-    parser.add_argument("--kind", action="append", help="of fault; default: all")
+    parser.add_argument("--kind", action="append", help="of fault; default: all, kills in one run")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--once", type=int, default=3, help="seeds of what takes a minute or more")
@@ -354,6 +369,7 @@ def one(run: Run, seed: int) -> dict[str, Any]:
         "seed": seed,
         "passed": not said,
         "said": said,
+        **({"killed": run.killed} if run.kind == KILL_EACH else {}),
         "restore_s": run.restored,
         **run.notes,
         "took_s": round(time.monotonic() - began, 1),
