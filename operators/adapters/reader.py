@@ -6,6 +6,7 @@ end as ``exhausted``. Wall clock is passed in and decides idleness alone (DESIGN
 """
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
@@ -139,6 +140,8 @@ class Reader:
     def step(self, now_s: float, timeout_s: float = 0.5) -> list[Step]:
         """Poll once and hand out what came of it; ``now_s`` is a monotonic wall clock."""
         ready = self.ready()
+        if not ready and not self.finished:
+            time.sleep(timeout_s)  # no partition yet: whoever asks in a loop is not to spin
         batches = self._source.poll(ready, timeout_s) if ready else []
         elapsed = max(0.0, now_s - self._polled_s) if self._polled_s is not None else 0.0
         self._polled_s = now_s

@@ -1,5 +1,7 @@
 """The reader: partitions in step, idle and exhausted ones leave, and a restored reader goes on the same."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +61,13 @@ def test_without_an_end_nothing_is_ever_exhausted() -> None:
     steps = [step for tick in range(20) for step in reader.step(float(tick))]
     assert not reader.finished
     assert {message.state for message in messages(steps)} == {"active"}
+
+
+def test_without_any_partition_a_step_waits_for_as_long_as_it_may() -> None:
+    reader = Reader(MemorySource({}), SETTINGS, until_end=False)
+    before = time.monotonic()
+    assert reader.step(0.0, timeout_s=0.02) == []
+    assert time.monotonic() - before >= 0.02
 
 
 def test_a_quiet_partition_goes_idle_and_comes_back() -> None:
