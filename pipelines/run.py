@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import shlex
 import signal
 import sys
 import threading
@@ -163,7 +164,10 @@ def show(report: Report, console: Console) -> None:
         console.print("           resume: the same command with -- --savepoint_path=… added")
     if report.no_data_s:
         console.print(f"no_data    no telemetry came for {report.no_data_s:.0f} s")
+    query = "'SELECT * FROM incidents FINAL ORDER BY started_at'"
+    console.print("\nLook further:")
     console.print(
-        "\nLook further, with --clickhouse", report.clickhouse, "where it is not the configured one:"
+        f"  driftline query --clickhouse {shlex.quote(report.clickhouse)} {query}",
+        soft_wrap=True,
+        highlight=False,
     )
-    console.print("  driftline query 'SELECT * FROM incidents FINAL ORDER BY started_at'")

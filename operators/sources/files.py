@@ -70,7 +70,8 @@ class FilePartition:
 def partitions(root: Path) -> list[FilePartition]:
     """Every partition under ``root``, topics and partitions in order.
 
-    Folders that are no known topic and files of other names are skipped, with one warning for all of them.
+    Folders that are no known topic and files of other names are skipped, with one warning for all of them;
+    that there is no topic at all is worth another.
 
     Raises:
         NotADirectoryError: ``root`` is no folder.
@@ -91,6 +92,8 @@ def partitions(root: Path) -> list[FilePartition]:
         own = _files(folder, skipped, numbered)
         for number, files in _by_number(own, numbered, skipped):
             found.append(FilePartition(folder.name, f"{folder.name}/{number}", tuple(files)))
+    if not found:
+        _warn_once(f"nothing to read in {root}: it holds no folder of a topic, such as {TOPICS[0]}/")
     if skipped:
         names = ", ".join(str(path.relative_to(root)) for path in skipped[:8])
         more = f" and {len(skipped) - 8} more" if len(skipped) > 8 else ""

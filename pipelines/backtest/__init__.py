@@ -187,9 +187,9 @@ def _print(report: dict[str, Any], console: Console) -> None:
     if not console.is_terminal:
         console.width = 200  # into a file or a pipe nothing is cut
     console.print(table)
-    for reason, what in (("without_time", "no readable time"), ("without_value", "no number for a value")):
+    for reason, what in (("without_time", "readable time"), ("without_value", "number for a value")):
         if rows := sum(line[reason] for line in report["series"]):
-            console.print(f"{rows:,} rows have {what}: they keep their place and are not judged")
+            console.print(f"rows with no {what}: {rows:,}, which keep their place and are not judged")
     if "labels" in report:
         console.print(_labelled(report["labels"]))
 

@@ -46,8 +46,8 @@ def read(
     """The series of a CSV file, in order of first appearance.
 
     Raises:
-        UsageError: when the file or a column is not there, no text in the time column is a time, or none in
-            the value column a number though some say something.
+        UsageError: when the file, its rows or a column are not there, no text in the time column is a time,
+            or none in the value column a number though some say something.
     """
     try:
         with path.open("rb") as raw:
@@ -62,13 +62,15 @@ def read(
         raise UsageError(f"{path}: {error.strerror}") from error
     if not header:
         raise UsageError(f"{path}: empty; a header line with column names is expected")
+    if not lines:
+        raise UsageError(f"{path}: a header and no rows")
     times = _column(path, header, lines, time_column)
     texts = _column(path, header, lines, value_column)
     values = [number(text if delimiter == "," else text.replace(",", ".")) for text in texts]
     labels = _column(path, header, lines, label_column) if label_column else None
     names = _column(path, header, lines, series_column) if series_column else [path.stem] * len(lines)
     seconds = _times(times)
-    if lines and np.isnan(seconds).all():
+    if np.isnan(seconds).all():
         raise UsageError(f"{path}: column {time_column!r} holds no time, as in its first row: {times[0]!r}")
     if any(texts) and not any(value == value for value in values):
         raise UsageError(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -113,6 +114,16 @@ def test_a_run_then_a_query(driftline: Call, tmp_path: Path) -> None:
     answer = driftline("query", sql, "--format", "json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)[0]["n"] >= 300
+
+
+def test_a_run_over_nothing_says_so_and_what_it_suggests_works(
+    driftline: Call, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "input").mkdir()
+    answer = driftline("run", "--input", "input", "--engine", "local", "--until-end")
+    assert "nothing to read in input: it holds no folder of a topic" in caplog.text
+    suggested = shlex.split(answer.out.splitlines()[-1])
+    assert driftline(*suggested[1:]).code == 0
 
 
 def test_check_shows_what_a_config_comes_to(driftline: Call, tmp_path: Path) -> None:

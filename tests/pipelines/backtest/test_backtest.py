@@ -156,6 +156,8 @@ def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
         backtest(
             [tmp_path / "b.csv"], time_column="t", value_column="v", scores=tmp_path / "o.csv", console=QUIET
         )
+    with pytest.raises(UsageError, match="a header and no rows"):
+        _run(_write(tmp_path / "e.csv", []), tmp_path / "o.csv")
     with pytest.raises(UsageError, match="holds no time"):
         _run(_write(tmp_path / "c.csv", [("x", 1)]), tmp_path / "o.csv")
     with pytest.raises(UsageError, match="'v' holds no number, as in 'fine'"):
