@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from benchmarks.decode import request
 from benchmarks.fold import _START_MS, _arrow
 from benchmarks.pipeline import _tables
-from benchmarks.reliability.place import recreate
+from benchmarks.reliability.topics import recreate
 from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource, connect
 from operators.adapters.reader import Reader
 from operators.intake import Intake, SourceRecord

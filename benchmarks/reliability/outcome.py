@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.reliability.recorded import Record
 from operators.clickhouse import Store
@@ -152,21 +153,26 @@ def differences(found: Outcome, wanted: Outcome) -> list[str]:
 
 
 def read(servers: str, topic: str, partition: int = 0) -> list[tuple[list[tuple[str, bytes]], bytes]]:
-    """Headers and values of everything committed in a partition of a topic."""
+    """Headers and values of everything in a partition of a topic, once its last transaction is settled.
+
+    Whoever commits one is told before the broker has marked its end, up to where alone the committed is read.
+    """
     words: dict[str, Any] = {"bootstrap.servers": servers, "group.id": "reads-alone"}
     words |= {"enable.auto.commit": False, "isolation.level": "read_committed"}
     words |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
-    consumer = Consumer(words)
+    admin, consumer = AdminClient({"bootstrap.servers": servers}), Consumer(words)
     found = []
     try:
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        place = TopicPartition(topic, partition, OFFSET_BEGINNING)
+        end = admin.list_offsets({place: OffsetSpec.latest()})[place].result().offset
+        consumer.assign([place])
         while True:
             record = consumer.poll(1.0)
             if record is None:
                 continue
             if record.error() is None:
                 found.append((record.headers() or [], record.value()))
-            elif record.error().name() == "_PARTITION_EOF":
+            elif record.error().name() == "_PARTITION_EOF" and record.offset() >= end:
                 return found
     finally:
         consumer.close()
@@ -178,8 +184,8 @@ def lag(servers: str, group: str, partitions: Counter[str]) -> dict[str, int]:
     try:
         places = [TopicPartition(topic, n) for topic, count in partitions.items() for n in range(count)]
         behind = {}
-        for place in consumer.committed(places, timeout=20):
-            _, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=20)
+        for place in consumer.committed(places, timeout=60):
+            _, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=60)
             if end != max(0, place.offset):
                 behind[f"{place.topic}/{place.partition}"] = end - max(0, place.offset)
         return behind

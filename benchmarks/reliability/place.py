@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from confluent_kafka import Producer
 
 from benchmarks.reliability.commanded import Command
 from benchmarks.reliability.outcome import Outcome, lag, of_kafka, read
 from benchmarks.reliability.recorded import Record
+from benchmarks.reliability.topics import FOREVER, PATIENCE_S, recreate
 from operators.clickhouse import Store, StoreError
 from pipelines.stack import Stack
 
@@ -25,10 +24,6 @@ PARTS = {
     "faust": ("kafka", "clickhouse"),
     "flink": ("kafka", "clickhouse", "flink"),
 }
-#: The recordings are older than what brokers keep.
-_FOREVER = {"retention.ms": "-1"}
-#: How long anything may take that is waited for.
-PATIENCE_S = 240.0
 
 
 class FaultError(Exception):
@@ -45,7 +40,7 @@ class Place:
         name: str,
         records: Sequence[Record],
         folder: Path,
-        keep: Mapping[str, str] = _FOREVER,
+        keep: Mapping[str, str] = FOREVER,
     ) -> None:
         folder.mkdir(parents=True)
         self.stack, self.engine, self.name, self.folder = stack, engine, name, folder
@@ -140,7 +135,7 @@ class Place:
 
     def lag(self) -> dict[str, int]:
         """What the group has not committed; offsets of the last checkpoint may come a moment later."""
-        until = time.monotonic() + 15
+        until = time.monotonic() + PATIENCE_S
         while (behind := lag(self.stack.kafka, self.name, self.partitions)) and time.monotonic() < until:
             time.sleep(0.5)
         return behind
@@ -255,41 +250,3 @@ class Feed(threading.Thread):
             raise FaultError(f"feeding: {self.given_up} records refused: {self.refusal}")
         if self.failure:
             raise FaultError(f"feeding: {self.failure}")
-
-
-def recreate(servers: str, topics: Mapping[str, int], keep: Mapping[str, str]) -> None:
-    """Make topics anew, with so many partitions; return once each can be read.
-
-    Raises:
-        KafkaException: not within `PATIENCE_S`.
-    """
-    patient = Retrying(
-        retry=retry_if_exception_type(KafkaException),
-        stop=stop_after_delay(PATIENCE_S),
-        wait=wait_fixed(0.5),
-        reraise=True,
-    )
-    patient(_made, AdminClient({"bootstrap.servers": servers}), topics, keep)
-    # On its own: a broker slow to open logs would only have more to open if topics were made once more.
-    patient(_served, servers, topics)
-
-
-def _made(admin: AdminClient, topics: Mapping[str, int], keep: Mapping[str, str]) -> None:
-    """Remove what is there and make it anew; refused while the broker still deletes."""
-    there = [topic for topic in topics if topic in admin.list_topics(timeout=20).topics]
-    for gone in (admin.delete_topics(there) if there else {}).values():
-        gone.result(30)
-    made = admin.create_topics([NewTopic(topic, n, 1, config=dict(keep)) for topic, n in topics.items()])
-    for each in made.values():
-        each.result(30)
-
-
-def _served(servers: str, topics: Mapping[str, int]) -> None:
-    """Ask the broker for every partition: it tells of topics before it has opened their logs."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "reads-alone"})
-    try:
-        for topic, count in topics.items():
-            for partition in range(count):
-                consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=20)
-    finally:
-        consumer.close()

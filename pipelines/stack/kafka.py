@@ -43,7 +43,7 @@ def _healthy(port: int) -> bool:
     if not listens(port):  # the client would try for long, and say so
         return False
     try:
-        client = KafkaAdminClient(bootstrap_servers=address(port), request_timeout_ms=5_000)
+        client = KafkaAdminClient(bootstrap_servers=address(port), request_timeout_ms=20_000)
     except KafkaError:
         return False
     try:

@@ -13,6 +13,8 @@ HOST = "127.0.0.1"
 # Below the ports that outgoing connections are given: a client that tries again and again to reach a server
 # which was killed may be given the server's own port, connect to itself, and hold it.
 _UNASSIGNED = range(20_000, 32_000)
+#: What was handed out here: it may be bound only later.
+_given: set[int] = set()
 
 
 class Ports(Struct, frozen=True):
@@ -32,9 +34,11 @@ class Ports(Struct, frozen=True):
 
     @classmethod
     def free(cls) -> "Ports":
-        """Ports that nothing listens on now."""
-        numbers = random.sample(_UNASSIGNED, len(_UNASSIGNED))
-        return cls(*islice(filter(_can_be_had, numbers), len(fields(cls))))
+        """Ports that nothing listens on now, and that this process was not given before."""
+        numbers = sorted(random.sample(_UNASSIGNED, len(_UNASSIGNED)), key=_given.__contains__)
+        found = list(islice(filter(_can_be_had, numbers), len(fields(cls))))
+        _given.update(found)
+        return cls(*found)
 
 
 def _can_be_had(port: int) -> bool:
@@ -54,13 +58,13 @@ def address(port: int) -> str:
 def listens(port: int) -> bool:
     """Whether something takes connections there."""
     with socket.socket() as probe:
-        probe.settimeout(1)
+        probe.settimeout(5)
         return probe.connect_ex((HOST, port)) == 0
 
 
 def get(port: int, path: str) -> bytes | None:
     """What a server there answers to a GET, if it is content with it."""
-    with closing(HTTPConnection(HOST, port, timeout=5)) as connection:
+    with closing(HTTPConnection(HOST, port, timeout=20)) as connection:
         try:
             connection.request("GET", path)
             answer = connection.getresponse()

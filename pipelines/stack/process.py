@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 _MARK = "DRIFTLINE_STACK_PROCESS"
+_BEGINS = 60.0  # seconds that a program may take to be loaded
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def start(process: Process, folder: Path, log: Path) -> int:
         setsigdef=[signal.SIGPIPE],  # Python ignores it, and the child would too
     )
     # the new program's environment is there to read a moment after the old one's is gone
-    until = time.monotonic() + 5
+    until = time.monotonic() + _BEGINS
     while not runs(pid, folder, process.name) and not _ended(pid):
         if time.monotonic() > until:
             break
@@ -93,6 +94,17 @@ def end(folder: Path, names: Iterable[str], kind: int = signal.SIGTERM, *, wait:
         _signal(one, signal.SIGKILL)
     _left(ours, wait)
     return len(ours)
+
+
+def lingers(pid: int) -> bool:
+    """Whether a process that was killed holds yet what it had, such as its ports."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return process.num_threads() > 1  # which end in their own time
+        return not process.environ()  # its memory goes first
+    except (psutil.Error, OSError):
+        return False
 
 
 def memory(folder: Path, name: str) -> int:
@@ -131,7 +143,7 @@ def _left(processes: Sequence[psutil.Process], patience: float) -> Sequence[psut
 
 def _ended(pid: int) -> bool:
     try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE and not lingers(pid)
     except psutil.NoSuchProcess:
         return True
 

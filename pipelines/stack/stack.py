@@ -20,8 +20,7 @@ from pipelines.stack.process import Process
 #: Parts, in the order they are shown; each is a module of this package.
 PARTS = ("kafka", "flink", "clickhouse")
 _OWNERS = {"kafka": "kafka", "clickhouse": "clickhouse", namespace.NAME: namespace.NAME}
-_PATIENCE = 90.0  # seconds that a part may take to come up
-_LINGERING = 2.0  # seconds that a port may stay taken by what was ended
+_PATIENCE = 300.0  # seconds that a part may take to come up, or to be gone
 _LAST_LINES = 15
 
 
@@ -205,11 +204,13 @@ class Stack:
         self._write(state)
 
     def _wait_for_port(self, one: Process) -> None:
-        until = time.monotonic() + _LINGERING
-        while listens(one.port):  # the threads of one that was killed may hold it a moment longer
-            if time.monotonic() > until:
+        until = time.monotonic() + _PATIENCE
+        lingers = True
+        while listens(one.port):
+            if not lingers or time.monotonic() > until:
                 raise StackError(f"{one.name}: something else listens on {one.address}")
             time.sleep(0.1)
+            lingers = processes.lingers(self._state().pids.get(one.name, 0))
 
     def _wait(self, wanted: Sequence[Process]) -> None:
         until = time.monotonic() + _PATIENCE

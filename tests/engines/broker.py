@@ -9,9 +9,9 @@ from typing import Any
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
+from benchmarks.reliability.topics import FOREVER, make
+
 Headers = list[tuple[str, bytes]]
-#: Recordings are older than what brokers keep: they would clear them away half a minute after their start.
-FOREVER = {"retention.ms": "-1"}
 
 
 def make_topic(
@@ -19,15 +19,8 @@ def make_topic(
 ) -> str:
     """A topic of a name that nobody else has; with a name given, of just that."""
     topic = name or f"topic-{uuid.uuid4().hex[:12]}"
-    configs = FOREVER | dict(config or {})
-    shape = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
-    with_admin(servers, lambda admin: admin.create_topics({topic: shape}))
+    make(servers, {topic: partitions}, FOREVER | dict(config or {}))
     return topic
-
-
-def known(servers: str, topic: str) -> bool:
-    """Whether the broker tells of it."""
-    return topic in with_admin(servers, lambda admin: admin.list_topics())
 
 
 def with_admin(servers: str, ask: Callable[[KafkaAdminClient], Any]) -> Any:
@@ -75,7 +68,7 @@ def transaction(servers: str, topic: str, values: Iterable[bytes], *, commit: bo
         (producer.commit_transaction if commit else producer.abort_transaction)(60)
 
 
-def until(done: Callable[[], Any], what: str, within_s: float = 180.0) -> Any:
+def until(done: Callable[[], Any], what: str, within_s: float = 600.0) -> Any:
     """Wait for something to come true."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

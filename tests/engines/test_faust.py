@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from benchmarks.reliability.outcome import Outcome, differences
-from benchmarks.reliability.place import PARTS, FaultError, Feed, Place, recreate
+from benchmarks.reliability.place import PARTS, FaultError, Feed, Place
 from benchmarks.reliability.recorded import Record
+from benchmarks.reliability.topics import recreate
 from operators.adapters.drive import series_of
 from pipelines import warm
 from pipelines.config import resolve
@@ -134,7 +135,7 @@ def test_workers_killed_under_load(place: Place, records: Sequence[Record], want
 def test_a_topic_made_anew_is_not_taken_for_what_was_read(place: Place, records: Sequence[Record]) -> None:
     send(place, records[:600])
     place.finish()
-    recreate(place.stack.kafka, {"telemetry.requests.v1": 2}, {"retention.ms": "-1"})
+    recreate(place.stack.kafka, {"telemetry.requests.v1": 2})
     send(place, [record for record in records[:300] if record.topic == "telemetry.requests.v1"])
     place.start(until_end=True)
     with pytest.raises(FaultError, match="ended with 1"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability.topics import recreate, remove
 from operators.adapters.kafka import CLIENTS, KafkaOptions, connect
 from operators.dead_letters import DeadLetter
 from operators.sinks import FileSink, KafkaSink
@@ -15,7 +16,6 @@ from pipelines.stack import Stack
 from schemas.topics import TOPICS
 from tests.acceptance.command import Answer, here, start
 from tests.engines.broker import until, with_admin
-from tests.engines.topics import recreate, remove
 
 #: kafka-python leaves some sockets for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

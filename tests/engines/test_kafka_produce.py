@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability.topics import recreate, remove
 from operators.adapters.kafka import CLIENTS, KafkaOptions, connect
 from operators.sources.files import partitions
 from pipelines.produce import produce
@@ -13,7 +14,6 @@ from schemas.topics import INPUT_TOPICS
 from tests.acceptance.command import here
 from tests.contract.recording import write
 from tests.engines.broker import until
-from tests.engines.topics import recreate, remove
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from kafka.errors import KafkaError
 from msgspec import structs
 
 from operators.adapters.kafka import CLIENTS, KafkaOptions, OutRecord, connect, connect_producer
@@ -23,7 +22,7 @@ from pipelines.stack import Stack
 from pipelines.stack.jars import jars, java
 from pipelines.stack.ports import Ports, address, listens
 from tests.acceptance.command import here
-from tests.engines.broker import known, make_topic, until
+from tests.engines.broker import make_topic, until
 
 USER, PASSWORD = "alice", "correct-horse"
 
@@ -103,22 +102,12 @@ org.apache.kafka.common.security.scram.ScramLoginModule required;
         try:
             until(lambda: listens(ports[0]) or broker.poll() is not None, "the broker's listeners")
             assert broker.poll() is None, (folder / "broker.log").read_text()[-2000:]
-            until(lambda: _made(plain, "secured"), "a topic")
+            make_topic(plain, "secured")
             files = (str(folder / name) for name in ("ca.pem", "client.pem", "client.key"))
             yield Secure(plain, tls, sasl, sasl_tls, *files)
         finally:
             broker.kill()
             broker.wait()
-
-
-def _made(servers: str, topic: str) -> bool:
-    """A topic of a broker that has hardly begun."""
-    try:
-        if not known(servers, topic):
-            make_topic(servers, topic)
-        return known(servers, topic)
-    except KafkaError:
-        return False
 
 
 def ways(secure: Secure) -> dict[str, KafkaOptions]:

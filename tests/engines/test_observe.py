@@ -16,10 +16,10 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.reliability.topics import recreate
 from pipelines.stack import Stack
 from pipelines.stack.ports import Ports
 from tests.engines.broker import send, until
-from tests.engines.topics import recreate
 from tests.operators.adapters.memory import START_MS, request
 
 TOPIC = "telemetry.requests.v1"

@@ -22,13 +22,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Status, StatusCode
 
+from benchmarks.reliability.topics import recreate
 from operators.clickhouse import Store
 from pipelines.config import Kafka, resolve
 from pipelines.engines.job import Job
 from pipelines.run import start
 from pipelines.stack import Stack
 from tests.engines.broker import send
-from tests.engines.topics import recreate
 
 START_S = 1_767_571_200  # 2026-01-05T00:00:00Z
 MINUTES, FAULT_FROM, FAULT_TO = 50, 35, 45

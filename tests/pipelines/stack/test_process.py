@@ -1,11 +1,14 @@
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipelines.stack import process
+from pipelines.stack.ports import listens
 from pipelines.stack.process import Process
 from tests.engines.broker import until
 
@@ -72,6 +75,32 @@ def test_nobody_else_is_ended(tmp_path: Path) -> None:
         assert process.runs(other, tmp_path, "other")
     finally:
         process.end(tmp_path, ["one", "other"], signal.SIGKILL)
+
+
+def test_threads_that_outlive_their_process_are_waited_for(tmp_path: Path) -> None:
+    code = (
+        "import ctypes, socket, threading, time\n"
+        "held = socket.create_server(('127.0.0.1', 0))\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "print(held.getsockname()[1], flush=True)\n"
+        "ctypes.CDLL(None).pthread_exit(None)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        port = int(one.stdout.readline())
+        try:
+            until(
+                lambda: psutil.Process(one.pid).status() == psutil.STATUS_ZOMBIE,
+                "the end of the first thread",
+            )
+            assert listens(port)
+            assert process.lingers(one.pid)
+        finally:
+            one.kill()
+        until(lambda: not process.lingers(one.pid), "the end of the last")
+        assert not listens(port)
+    assert not process.lingers(one.pid)
+    assert not process.lingers(os.getpid())
 
 
 def test_output_is_appended_to_the_log(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ def test_free_ports_are_all_different_and_free() -> None:
     numbers = [getattr(ports, name) for name in ports.__struct_fields__]
     assert len(set(numbers)) == len(numbers)
     assert not any(listens(number) for number in numbers)
+    others = {getattr(Ports.free(), name) for name in ports.__struct_fields__ for _ in range(20)}
+    assert others.isdisjoint(numbers)  # which nothing listens on yet
 
 
 def test_a_server_that_answers_otherwise_gives_nothing() -> None:

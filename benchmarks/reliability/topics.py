@@ -1,0 +1,75 @@
+"""Topics made anew on a broker that takes its time: what is done stays done, and the rest is waited for."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+#: Recordings are older than what brokers keep: they would clear them away half a minute after their start.
+FOREVER = {"retention.ms": "-1"}
+PATIENCE_S = 600.0
+
+
+def recreate(servers: str, topics: Mapping[str, int], config: Mapping[str, str] = FOREVER) -> None:
+    """Have topics of those names and numbers of partitions with nothing in them, each ready to be used."""
+    # Not made before the broker has heard of their end: it would go on with the old logs for a moment, and
+    # what was written to them would be gone.
+    remove(servers, topics)
+    make(servers, topics, config)
+
+
+def remove(servers: str, topics: Collection[str]) -> None:
+    """Have none of these topics, as the broker tells."""
+    admin = AdminClient({"bootstrap.servers": servers})
+
+    def removed() -> bool:
+        there = [topic for topic in topics if topic in admin.list_topics(timeout=60).topics]
+        for answer in (admin.delete_topics(there) if there else {}).values():
+            _settled(answer.result, KafkaError.UNKNOWN_TOPIC_OR_PART)
+        return not there
+
+    _until(removed, f"the end of {', '.join(topics)}")
+
+
+def make(servers: str, topics: Mapping[str, int], config: Mapping[str, str] = FOREVER) -> None:
+    """Make topics, and return once the broker has opened every partition: it tells of them before."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    wanted = [NewTopic(topic, count, 1, config=dict(config)) for topic, count in topics.items()]
+    partitions = {TopicPartition(topic, n) for topic, count in topics.items() for n in range(count)}
+
+    def made() -> bool:
+        for answer in admin.create_topics(wanted).values():
+            _settled(answer.result, KafkaError.TOPIC_ALREADY_EXISTS)  # by a try that was not heard to the end
+        return True
+
+    def opened() -> bool:
+        for end in admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest())).values():
+            end.result()
+        return True
+
+    _until(made, f"the making of {', '.join(topics)}")
+    _until(opened, f"the logs of {', '.join(topics)}")
+
+
+def _settled(answer: Callable[[], object], code: int) -> None:
+    try:
+        answer()
+    except KafkaException as problem:
+        if problem.args[0].code() != code:
+            raise
+
+
+def _until(done: Callable[[], bool], what: str) -> None:
+    """Try until it is so, through whatever a broker answers that is busy."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        refusal = None
+        try:
+            if done():
+                return
+        except KafkaException as problem:
+            refusal = problem
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {PATIENCE_S:.0f} s") from refusal
+        time.sleep(0.05)
