@@ -67,7 +67,11 @@ class Columns:
         """The state of ``rows``: views for a slice, copies for an index array."""
         if isinstance(rows, slice) and self._last is not None and self._last[0] == rows:
             return self._last[1]
-        parts = {dtype: matrix[:, rows] for dtype, matrix in self._matrices.items()}
+        parts = {
+            # a plain index would lay each row's fields side by side, and every line be read in strides
+            dtype: matrix[:, rows] if isinstance(rows, slice) else matrix.take(rows, axis=1)
+            for dtype, matrix in self._matrices.items()
+        }
         state = {
             field.name: parts[field.dtype][band.start if field.width is None else band]
             for field, band in self._bands
