@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from pipelines import cli_data, cli_dlq, cli_stack
+from pipelines.cli_options import Broker, ClickHouse, ConfigFile, Input, Json
 from pipelines.errors import UsageError
 
 app = typer.Typer(
@@ -23,20 +24,22 @@ app = typer.Typer(
 )
 topics = typer.Typer(help="The Kafka topics driftline reads and writes.", no_args_is_help=True)
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="one YAML config file")]
-Input = Annotated[str | None, typer.Option("--input", metavar="DIR|kafka://HOST:PORT")]
-ClickHouse = Annotated[
-    str | None,
-    typer.Option(
-        "--clickhouse",
-        metavar="URL",
-        help="chdb:PATH or http(s)://HOST:PORT/DB [env DRIFTLINE_CLICKHOUSE; default chdb:./driftline-data]",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
-Broker = Annotated[
-    str | None, typer.Option("--kafka", metavar="kafka://HOST:PORT", help="default: the input")
-]
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"driftline {version('driftline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="show the version", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Options of no command."""
 
 
 @app.command()

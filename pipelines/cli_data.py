@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+from pipelines.cli_options import Broker, ClickHouse, ConfigFile, Json
 
 
 def show(plain: Any, as_json: bool, text: str) -> None:
@@ -54,9 +54,12 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
     topic: Annotated[str, typer.Option("--topic", help="such as telemetry.requests.v1")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="what driftline run --input takes")],
-    map: Annotated[list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN[*FACTOR]")] = None,
+    map: Annotated[
+        list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN[*FACTOR]", help="once a field")
+    ] = None,
     set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="{row}: row number")
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="the same in all; {row} is the row's number"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -76,13 +79,11 @@ def import_(
 
 def produce(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="what driftline run --input takes")],
-    kafka: Annotated[
-        str | None, typer.Option("--kafka", metavar="kafka://HOST:PORT", help="default: the config's input")
-    ] = None,
+    kafka: Broker = None,
     rate: Annotated[
         float | None, typer.Option("--rate", min=0.1, metavar="RECORDS", help="a second at most")
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
+    config: ConfigFile = None,
     json: Json = False,
 ) -> None:
     """Send a folder of telemetry to Kafka.
@@ -113,14 +114,18 @@ def backtest(
     time_column: Annotated[str, typer.Option("--time-column")],
     value_column: Annotated[str, typer.Option("--value-column")],
     scores: Annotated[Path, typer.Option("--scores", metavar="OUT.csv|DIR", help="a row per input row")],
-    series_column: Annotated[str | None, typer.Option("--series-column")] = None,
+    series_column: Annotated[
+        str | None, typer.Option("--series-column", help="tells the series of one file apart")
+    ] = None,
     label_column: Annotated[
-        str | None, typer.Option("--label-column", help="1 = anomalous; only judged by")
+        str | None, typer.Option("--label-column", help="1 = anomalous; detectors never see it")
     ] = None,
     alarm_budget: Annotated[
         float, typer.Option("--alarm-budget", help="rows between false alarms")
     ] = 10_000.0,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="OUT.png|DIR")] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="OUT.png|DIR", help="draw each series")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score every row of CSV files.
@@ -147,7 +152,9 @@ def backtest_embeddings(
     reference_rows: Annotated[int, typer.Option("--reference-rows", help="rows that are the reference")],
     window: Annotated[int, typer.Option("--window", help="rows of a window")],
     scores: Annotated[Path, typer.Option("--scores", metavar="OUT.csv")],
-    times: Annotated[Path | None, typer.Option("--times", metavar="TIMES.csv")] = None,
+    times: Annotated[
+        Path | None, typer.Option("--times", metavar="TIMES.csv", help="of the rows; checked to be in order")
+    ] = None,
     alarm_budget: Annotated[
         float, typer.Option("--alarm-budget", help="windows between false alarms")
     ] = 10_000.0,
@@ -171,7 +178,7 @@ def evaluate(
     scenarios: Annotated[str, typer.Option("--scenarios", metavar="ID[,ID…]|all")],
     seeds: Annotated[int, typer.Option("--seeds", help="how many")],
     json: Annotated[Path, typer.Option("--json", metavar="OUT.json", help="summary and scenarios")],
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
+    config: ConfigFile = None,
     keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="keep every seed's data")] = None,
 ) -> None:
     """Run the incident benchmark.
@@ -194,8 +201,8 @@ def compare(
     ],
     since: Annotated[str | None, typer.Option("--since", metavar="TIME")] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME")] = None,
-    config: Annotated[Path | None, typer.Option("--config", metavar="FILE")] = None,
-    clickhouse: Annotated[str | None, typer.Option("--clickhouse", metavar="URL")] = None,
+    config: ConfigFile = None,
+    clickhouse: ClickHouse = None,
     json: Json = False,
 ) -> None:
     """Judge a candidate version on matched traffic.

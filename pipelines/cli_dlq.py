@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli_data import show
+from pipelines.cli_options import ConfigFile, Json
 
 app = typer.Typer(help="Dead letters: list them, send them again.", no_args_is_help=True)
 
@@ -14,8 +15,6 @@ Where = Annotated[
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="only those of this reason")]
 Since = Annotated[str | None, typer.Option("--since", metavar="TIME", help="only those refused since")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="one YAML config file")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
 
 
 def _read(topic: str, where: str | None, reason: str | None, since: str | None, path: Path | None) -> Any:

@@ -8,7 +8,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipelines.cli_data import Json, show
+from pipelines.cli_data import show
+from pipelines.cli_options import Json
 from pipelines.errors import UsageError
 from pipelines.stack import PARTS, Ports, Stack, StackError, Status
 

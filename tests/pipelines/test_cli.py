@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,11 @@ def test_help_lists_every_command(driftline: Call) -> None:
     answer = driftline("--help")
     assert answer.code == 0
     assert [command for command in COMMANDS if f"\n  {command} " not in answer.out] == []
+
+
+def test_version(driftline: Call) -> None:
+    answer = driftline("--version")
+    assert (answer.code, answer.out) == (0, f"driftline {version('driftline')}\n")
 
 
 def test_help_waits_for_no_heavy_import() -> None:
