@@ -4,7 +4,6 @@ import csv
 import json
 import math
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from operators.embedding.vectors import directions
+from pipelines.backtest.series import unix_s
 from pipelines.errors import UsageError
 
 COLUMNS = ("window_start_row", "window_end_row", "score", "p_value", "alarm")
@@ -155,24 +155,14 @@ def _check_times(path: Path, rows: int) -> None:
         )
     last = -math.inf
     for number, line in enumerate(lines, start=2):
-        try:
-            time = _time(line[0])
-        except (IndexError, ValueError) as error:
+        time = unix_s(line[0].strip()) if line else math.nan
+        if math.isnan(time):
             raise UsageError(
                 f"{path}: line {number}: an RFC 3339 time or Unix milliseconds are needed in the first column"
-            ) from error
+            )
         if time < last:
             raise UsageError(f"{path}: line {number}: earlier than the line before")
         last = time
-
-
-def _time(text: str) -> float:
-    """Unix milliseconds; a time without a zone is taken as UTC."""
-    text = text.strip()
-    if text.lstrip("-").isdigit():
-        return float(text)
-    parsed = datetime.fromisoformat(text)
-    return (parsed if parsed.tzinfo else datetime.fromisoformat(text + "+00:00")).timestamp() * 1000
 
 
 def _write(path: Path, p: list[float], first: int, window: int, smallest: float, budget: float) -> int:

@@ -69,15 +69,15 @@ def replay(
     ]
     steps = [step_s(s.time_s[order]) for s, order in zip(many, orders, strict=True)]
     done: dict[int, Scored] = {}
-    lanes = [_lane_step(step) for step in steps]
-    for step in sorted(set(lanes)):
-        members = sorted((i for i, s in enumerate(lanes) if s == step), key=lambda i: -len(orders[i]))
-        lane = _Lane([many[i] for i in members], [orders[i] for i in members], step, budget, detection)
-        done.update(zip(members, lane.run(progress), strict=True))
+    judged = [_judged_step(step) for step in steps]
+    for step in sorted(set(judged)):
+        members = sorted((i for i, s in enumerate(judged) if s == step), key=lambda i: -len(orders[i]))
+        alike = _OfOneStep([many[i] for i in members], [orders[i] for i in members], step, budget, detection)
+        done.update(zip(members, alike.run(progress), strict=True))
     return [done[i] for i in range(len(many))]
 
 
-def _lane_step(step: float) -> float:
+def _judged_step(step: float) -> float:
     """The step a series is judged with: fractions of an hour as they are, others to the nearest quarter.
 
     Only the length of a day and of the budget follow from it, and series of one step are judged together.
@@ -85,7 +85,7 @@ def _lane_step(step: float) -> float:
     return step if 3600 % step == 0 else float(10 ** (round(10 * np.log10(step)) / 10))
 
 
-class _Lane:
+class _OfOneStep:
     """Series of one step, longest first, so that those still running are always the first rows."""
 
     def __init__(
@@ -113,11 +113,10 @@ class _Lane:
             self._values(i, series.value[order])
 
     def _values(self, i: int, values: NDArray[np.float64]) -> None:
-        counter, last = Counter(), np.nan
+        counter = Counter()
         for k, value in enumerate(values.tolist()):
             self.value[i, k], self.restarts[i, k] = counter.take(value)
             self.base[i, k] = value - self.value[i, k] if counter.counting else 0.0
-            last = value if value == value else last
 
     def run(self, progress: Callable[[int], None] | None) -> list[Scored]:
         bank = Bank(self.settings, self.step)
