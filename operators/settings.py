@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 Positive = Annotated[float, Meta(gt=0)]
 
-#: Slices by default (DESIGN 4). A slice by another field is fed only by samples that carry it.
+#: Slices by default. A slice by another field is fed only by samples that carry it.
 DEFAULT_SLICES: tuple[tuple[str, ...], ...] = (
     ("service", "request_model", "service_version"),
     ("service", "request_model", "service_version", "replica"),

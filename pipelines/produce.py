@@ -32,7 +32,7 @@ def produce(
     """Send every record of a folder once; returns how many by topic.
 
     Args:
-        folder: laid out as ``driftline run --input`` takes it (DESIGN 3).
+        folder: laid out as ``driftline run --input`` takes it.
         options: how the broker is reached.
         library: name of the client library.
         rate: records a second at most; None: as fast as the broker takes them.

@@ -88,7 +88,7 @@ def columns(form: Form) -> dict[str, Column]:
 
 
 def schema_of(form: Form, *, vector: pa.DataType | None = None) -> pa.Schema:
-    """The Arrow schema a writer of this form uses (DESIGN 3).
+    """The Arrow schema a writer of this form uses.
 
     Args:
         form: The form of the records.

@@ -1,4 +1,4 @@
-"""What leaves driftline: anomaly events, the windows behind them, and incidents (DESIGN 3).
+"""What leaves driftline: anomaly events, the windows behind them, and incidents.
 
 Times are integer Unix milliseconds inside; on the wire they are RFC 3339 (`schemas.events` converts).
 """

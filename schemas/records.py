@@ -34,7 +34,7 @@ ChangeStatus = Literal["started", "succeeded", "failed", "rolled_back", "cancell
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """The identity fields any record may carry (DESIGN 3); all optional here, required ones by topic."""
+    """The identity fields any record may carry; all optional here, required ones by topic."""
 
     environment: Text | None = None
     service: Text | None = None

@@ -1,4 +1,4 @@
-"""A folder of recorded telemetry as a source (DESIGN 3 file layout): read to its end, or followed."""
+"""A folder of recorded telemetry as a source: read to its end, or followed."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

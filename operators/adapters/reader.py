@@ -2,7 +2,7 @@
 
 The partition whose time is lowest is read next and none runs far ahead of it, so that few buckets are open at
 once however unlike the topics are. A partition that falls quiet leaves as ``idle``, one that is read to its
-end as ``exhausted``. Wall clock is passed in and decides idleness alone (DESIGN 4).
+end as ``exhausted``. Wall clock is passed in and decides idleness alone.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Fold: accepted samples become cells, once, at the finest slice any series needs (DESIGN 1 and 4)."""
+"""Fold: accepted samples become cells, once, at the finest slice any series needs."""
 
 from collections.abc import Sequence
 from typing import Any

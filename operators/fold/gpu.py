@@ -1,4 +1,4 @@
-"""GPU scrapes: gauges fold into distributions, cumulative counters and XID stay readings (DESIGN 3)."""
+"""GPU scrapes: gauges fold into distributions, cumulative counters and XID stay readings."""
 
 from collections.abc import Iterator
 from typing import Any

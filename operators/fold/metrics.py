@@ -1,4 +1,4 @@
-"""Metrics: each sample folds by its signal's kind and its temporality (DESIGN 3)."""
+"""Metrics: each sample folds by its signal's kind and its temporality."""
 
 from collections.abc import Iterator
 from dataclasses import replace

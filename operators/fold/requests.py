@@ -1,4 +1,4 @@
-"""Requests: starts count as arrivals; completions bring latency, tokens and output figures (DESIGN 3)."""
+"""Requests: starts count as arrivals; completions bring latency, tokens and output figures."""
 
 from collections.abc import Iterator
 from typing import Any

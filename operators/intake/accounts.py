@@ -1,4 +1,4 @@
-"""The accounts: every sample that came in is accepted, refused, ignored, late or a duplicate (DESIGN 3)."""
+"""The accounts: every sample that came in is accepted, refused, ignored, late or a duplicate."""
 
 from collections import Counter
 from dataclasses import dataclass, field, fields

@@ -1,4 +1,4 @@
-"""Duplicates: the same key in the same partition counts once, until its bucket closes (DESIGN 4).
+"""Duplicates: the same key in the same partition counts once, until its bucket closes.
 
 Keys are kept as 64-bit hashes: with a million of them the chance that a new sample is taken for an old one
 is below 1e-13.

@@ -1,4 +1,4 @@
-"""Producers whose clock is wrong: in a minute most of their samples are late or far ahead (DESIGN 4).
+"""Producers whose clock is wrong: in a minute most of their samples are late or far ahead.
 
 The minutes are those of the partition's time, so a wrong clock is told of in the minute it was met, not in
 the one it claims. A minute is judged when the time leaves it.

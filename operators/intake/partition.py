@@ -1,4 +1,4 @@
-"""The intake of one partition: what is late or a duplicate is decided here, once and for all (DESIGN 4)."""
+"""The intake of one partition: what is late or a duplicate is decided here, once and for all."""
 
 from collections import Counter
 from collections.abc import Sequence

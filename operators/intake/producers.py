@@ -1,4 +1,4 @@
-"""Who sent each sample: its producer, else replica, else node, else the partition as one (DESIGN 4)."""
+"""Who sent each sample: its producer, else replica, else node, else the partition as one."""
 
 from collections.abc import Sequence
 from typing import Any

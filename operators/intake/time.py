@@ -1,4 +1,4 @@
-"""A partition's time: the lower median of its producers' running maxima of event time (DESIGN 4).
+"""A partition's time: the lower median of its producers' running maxima of event time.
 
 Everything is decided record by record, in offset order, and depends on nothing but the records. What a record
 changes counts from the next record on.

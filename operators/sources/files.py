@@ -1,4 +1,4 @@
-"""A folder of files as a source: one folder a topic, sub-folders 0, 1, … its partitions (DESIGN 3).
+"""A folder of files as a source: one folder a topic, sub-folders 0, 1, … its partitions.
 
 A record is a line of ``*.ndjson``, a whole ``*.json``, or one batch of ``*.arrow`` (IPC file or stream) and
 ``*.arrows`` (stream), each optionally ``.gz`` or ``.zst``. Files are read in name order and streamed: memory

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-#: The names of DESIGN 3, refused at any depth.
+#: Refused at any depth.
 TEXT_FIELDS: frozenset[str] = frozenset(
     {
         "prompt",

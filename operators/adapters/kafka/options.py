@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-#: The largest record sent: the largest that is read (DESIGN 3: 16 MiB), and room for its headers.
+#: The largest record sent: the largest that is read (16 MiB), and room for its headers.
 MAX_RECORD_BYTES = 17 * 2**20
 
 

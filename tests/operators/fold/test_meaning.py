@@ -1,4 +1,4 @@
-"""What each form's samples mean in cells (DESIGN 3), and how values and histograms find their bins."""
+"""What each form's samples mean in cells, and how values and histograms find their bins."""
 
 import json
 import math
