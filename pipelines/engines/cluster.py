@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
@@ -37,6 +38,8 @@ LOOK_EVERY_S = 1.0
 #: How long the job may take from submission until the cluster has it.
 APPEARS_S = 180.0
 REACH_S = 10.0
+#: How long the last two checkpoints may take.
+FLUSH_S = 300.0
 #: How often the job's totals are read for the meters.
 TELL_EVERY_S = 10.0
 
@@ -203,11 +206,14 @@ class _Watched:
 
     def _appear(self, flink: Flink) -> None:
         until = time.monotonic() + APPEARS_S
-        while not (found := flink.find(self._name)):
+        while True:
+            with suppress(FlinkAway):
+                if found := flink.find(self._name):
+                    self._id = found
+                    return
             if self._submitted.state == PipelineState.FAILED or time.monotonic() > until:
                 raise EngineError(f"job {self._name} did not come to the cluster; see the job server's log")
             time.sleep(0.3)
-        self._id = found
 
     def _finished(self) -> bool:
         """Whether every shard has come to the input's end and what it handed out is in the sinks."""
@@ -219,12 +225,13 @@ class _Watched:
     def _flush(self, flink: Flink) -> None:
         """Wait for two more checkpoints: the first flushes the last dead letters, and offsets follow it."""
         wanted = flink.checkpoints(self._id) + 2
-        until = time.monotonic() + 60.0
+        until = time.monotonic() + FLUSH_S
         while flink.checkpoints(self._id) < wanted and time.monotonic() < until:
             time.sleep(0.2)
         if flink.checkpoints(self._id) < wanted:
             log.warning(
-                "no checkpoint in 60 s: the next run may read again, and refuse again, what this one did"
+                "no checkpoint in %.0f s: the next run may read again, and refuse again, what this one did",
+                FLUSH_S,
             )
 
     def _stop(self, flink: Flink) -> str:

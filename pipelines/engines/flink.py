@@ -4,15 +4,19 @@ import json
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pipelines.errors import EngineError
 
-#: How long one question may take, and how long a savepoint.
-_ASK_S = 10.0
+T = TypeVar("T")
+#: How long one question may take, and how long the JobManager may be silent while it is asked for something.
+_ASK_S = 20.0
+_SILENT_S = 60.0
+_LOOK_EVERY_S = 0.3
+#: How long a savepoint may take, and what comes before or after: until all of a job runs, or none of it.
 _SAVEPOINT_S = 600.0
-#: How long a job that is to be stopped may take until all of it runs.
-_BEGINS_S = 60.0
+_TURNS_S = 60.0
 #: States in which a job will do nothing more.
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
@@ -59,33 +63,45 @@ class Flink:
 
         One that only begins, or is restarting, is waited for a while: Flink takes none before all of it runs.
         """
-        until = time.monotonic() + _BEGINS_S
-        while not self._runs(job) and time.monotonic() < until:
-            time.sleep(0.3)
+        self._wait(lambda: self._runs(job), _TURNS_S)
         trigger = self._ask("POST", f"/jobs/{job}/savepoints", {"cancel-job": True})["request-id"]
-        until = time.monotonic() + _SAVEPOINT_S
-        while time.monotonic() < until:
-            answer = self._ask("GET", f"/jobs/{job}/savepoints/{trigger}")
-            if answer["status"]["id"] == "COMPLETED":
-                operation = answer["operation"]
-                if "location" in operation:
-                    return str(operation["location"])
-                cause = operation.get("failure-cause", {}).get("stack-trace", "")
-                why = next(iter(cause.splitlines()), "no reason given")
-                raise EngineError(f"{self._address}: no savepoint of job {job}: {why}")
-            time.sleep(0.3)
-        raise EngineError(f"{self._address}: the savepoint of job {job} takes more than {_SAVEPOINT_S:.0f} s")
+        operation = self._wait(lambda: self._operation(job, trigger), _SAVEPOINT_S)
+        if operation is None:
+            raise EngineError(
+                f"{self._address}: the savepoint of job {job} takes more than {_SAVEPOINT_S:.0f} s"
+            )
+        if "location" in operation:
+            return str(operation["location"])
+        cause = operation.get("failure-cause", {}).get("stack-trace", "")
+        why = next(iter(cause.splitlines()), "no reason given")
+        raise EngineError(f"{self._address}: no savepoint of job {job}: {why}")
 
     def _runs(self, job: str) -> bool:
         vertices = self._ask("GET", f"/jobs/{job}").get("vertices", ())
         return all(vertex["status"] == "RUNNING" for vertex in vertices)
 
-    def cancel(self, job: str, timeout_s: float = 60.0) -> None:
+    def _operation(self, job: str, trigger: str) -> dict[str, Any] | None:
+        answer = self._ask("GET", f"/jobs/{job}/savepoints/{trigger}")
+        return dict(answer["operation"]) if answer["status"]["id"] == "COMPLETED" else None
+
+    def cancel(self, job: str) -> None:
         """End the job and wait for it; what it had flushed stays."""
         self._ask("PATCH", f"/jobs/{job}?mode=cancel")
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until and self.state(job) not in ENDED:
-            time.sleep(0.2)
+        self._wait(lambda: self.state(job) in ENDED, _TURNS_S)
+
+    def _wait(self, look: Callable[[], T], seconds: float) -> T | None:
+        """What is seen once there is something, or None; a JobManager that is busy may miss a question."""
+        began = answered = time.monotonic()
+        while (now := time.monotonic()) < began + seconds:
+            try:
+                if found := look():
+                    return found
+                answered = now
+            except FlinkAway:
+                if now > answered + _SILENT_S:
+                    raise
+            time.sleep(_LOOK_EVERY_S)
+        return None
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -97,6 +113,8 @@ class Flink:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as problem:
             reason = problem.read().decode(errors="replace")[:500]
-            raise EngineError(f"{self._address}{path}: {problem.code} {reason}") from None
+            # of the server's own: it is overloaded, or has no leader just now
+            kind = FlinkAway if problem.code >= 500 else EngineError
+            raise kind(f"{self._address}{path}: {problem.code} {reason}") from None
         except (OSError, json.JSONDecodeError) as problem:
             raise FlinkAway(f"{self._address} cannot be asked: {problem}") from None

@@ -27,6 +27,8 @@ class JobManager(ThreadingHTTPServer):
         self.deletes = False
         self.state = "RUNNING"
         self.deployed = ["SCHEDULED", "SCHEDULED", "RUNNING"]
+        self.busy: list[str] = []
+        self.savepoint: Any = {"failure-cause": {"stack-trace": "disk full\n\tat somewhere"}}
 
     @property
     def address(self) -> str:
@@ -43,7 +45,7 @@ class JobManager(ThreadingHTTPServer):
             "POST /jobs/1/savepoints": {"request-id": "2"},
             "GET /jobs/1/savepoints/2": {
                 "status": {"id": "COMPLETED"},
-                "operation": {"failure-cause": {"stack-trace": "disk full\n\tat somewhere"}},
+                "operation": self.savepoint,
             },
             "GET /jobs/1/checkpoints/config": {"externalization": {"delete_on_cancellation": self.deletes}},
             "GET /jobs/1/checkpoints": {"latest": {"completed": {"external_path": CHECKPOINT}}},
@@ -55,8 +57,12 @@ class Answers(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.dumps(self.server.answer(f"{self.command} {self.path}")).encode()
-        self.send_response(200)
+        question = f"{self.command} {self.path}"
+        busy = question in self.server.busy
+        if busy:
+            self.server.busy.remove(question)
+        body = json.dumps({} if busy else self.server.answer(question)).encode()
+        self.send_response(503 if busy else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -120,6 +126,22 @@ def test_a_stop_without_a_savepoint_is_an_error_that_says_what_is_left(
     ):
         watched.until_it_ends()
     assert "PATCH /jobs/1?mode=cancel" in manager.asked
+
+
+def test_a_jobmanager_that_misses_a_question_is_asked_again(manager: JobManager) -> None:
+    manager.savepoint = {"location": CHECKPOINT}
+    manager.busy = ["GET /jobs/1", "GET /jobs/1/savepoints/2", "GET /jobs/1/savepoints/2"]
+    assert Flink(manager.address).savepoint("1") == CHECKPOINT
+    manager.busy = ["GET /jobs/1"]
+    Flink(manager.address).cancel("1")
+    assert not manager.busy
+
+
+def test_a_jobmanager_that_stays_busy_is_told(manager: JobManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipelines.engines.flink._SILENT_S", 0.0)
+    manager.busy = ["GET /jobs/1"] * 3
+    with pytest.raises(FlinkAway, match="503"):
+        Flink(manager.address).savepoint("1")
 
 
 def test_a_job_server_that_is_not_there_is_said_at_once(nobody: str) -> None:
