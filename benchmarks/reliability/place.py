@@ -173,7 +173,7 @@ class Place:
             if not self.running:
                 raise FaultError(f"{what}: the run ended: {self.words()}")
             if time.monotonic() - began > PATIENCE_S:
-                raise FaultError(f"{what}: not within {PATIENCE_S:.0f} s: {self.words()}")
+                raise FaultError(f"{what}: not within {PATIENCE_S} s: {self.words()}")
             time.sleep(0.2)
         return time.monotonic() - began
 
@@ -208,7 +208,7 @@ class Feed(threading.Thread):
     def run(self) -> None:
         """Send all."""
         words = {"bootstrap.servers": self._servers, "enable.idempotence": True, "linger.ms": 5}
-        words |= {"message.timeout.ms": 600_000, "reconnect.backoff.max.ms": 1_000, "log_level": 0}
+        words |= {"message.timeout.ms": PATIENCE_S * 1000, "reconnect.backoff.max.ms": 1_000, "log_level": 0}
         producer = Producer(words)
         began = time.monotonic()
         for index, record in enumerate(self._records):

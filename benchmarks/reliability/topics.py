@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 #: Recordings are older than what brokers keep: they would clear them away half a minute after their start.
 FOREVER = {"retention.ms": "-1"}
-PATIENCE_S = 600.0
+#: How long anything may take that is waited for, on a slow machine.
+PATIENCE_S = 600
 
 
 def recreate(servers: str, topics: Mapping[str, int], config: Mapping[str, str] = FOREVER) -> None:
@@ -71,5 +72,5 @@ def _until(done: Callable[[], bool], what: str) -> None:
         except KafkaException as problem:
             refusal = problem
         if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {PATIENCE_S:.0f} s") from refusal
+            raise TimeoutError(f"{what}: not within {PATIENCE_S} s") from refusal
         time.sleep(0.05)

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
-from benchmarks.reliability.topics import FOREVER, make
+from benchmarks.reliability.topics import FOREVER, PATIENCE_S, make
 
 Headers = list[tuple[str, bytes]]
 
@@ -42,7 +42,8 @@ def send(
     time_ms: int = 1_767_571_200_000,
 ) -> None:
     """Records into one partition."""
-    producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 17 << 20, "linger.ms": 5})
+    words = {"message.max.bytes": 17 << 20, "linger.ms": 5, "message.timeout.ms": PATIENCE_S * 1000}
+    producer = Producer({"bootstrap.servers": servers, **words})
     for value in values:
         while True:
             try:
@@ -50,25 +51,26 @@ def send(
                 break
             except BufferError:
                 producer.poll(0.1)
-    assert producer.flush(180) == 0
+    assert producer.flush(PATIENCE_S) == 0
 
 
 @contextmanager
 def transaction(servers: str, topic: str, values: Iterable[bytes], *, commit: bool) -> Iterator[None]:
     """Records of a transaction, open meanwhile; its end is a control record that no reader is shown."""
-    producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})
-    producer.init_transactions(180)
+    words = {"transactional.id": uuid.uuid4().hex, "transaction.timeout.ms": PATIENCE_S * 1000}
+    producer = Producer({"bootstrap.servers": servers, **words})
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0)
-    assert producer.flush(60) == 0  # as long as a broker lets a transaction be open
+    assert producer.flush(PATIENCE_S) == 0
     try:
         yield
     finally:
-        (producer.commit_transaction if commit else producer.abort_transaction)(60)
+        (producer.commit_transaction if commit else producer.abort_transaction)(PATIENCE_S)
 
 
-def until(done: Callable[[], Any], what: str, within_s: float = 600.0) -> Any:
+def until(done: Callable[[], Any], what: str, within_s: float = PATIENCE_S) -> Any:
     """Wait for something to come true."""
     end = time.monotonic() + within_s
     while time.monotonic() < end:

@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning"))
-            item.add_marker(pytest.mark.timeout(900))  # real servers on a machine that may be busy
+            item.add_marker(pytest.mark.timeout(1800))  # real servers on a machine that may be slow
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -6,12 +6,9 @@ takes minutes are in ``make bench-faults``, whose harness this is.
 
 from pathlib import Path
 
-import pytest
-
 from benchmarks.reliability.faults import Run
 from pipelines.stack import Stack
 
 
-@pytest.mark.timeout(1200)
 def test_nothing_is_lost_or_doubled_when_servers_are_killed(stack: Stack, tmp_path: Path) -> None:
     assert Run(stack, "local", "kill kafka, clickhouse", 1, tmp_path, strikes=2).measure() == []

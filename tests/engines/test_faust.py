@@ -20,7 +20,7 @@ import pytest
 from benchmarks.reliability.outcome import Outcome, differences
 from benchmarks.reliability.place import PARTS, FaultError, Feed, Place
 from benchmarks.reliability.recorded import Record
-from benchmarks.reliability.topics import recreate
+from benchmarks.reliability.topics import PATIENCE_S, recreate
 from operators.adapters.drive import series_of
 from pipelines import warm
 from pipelines.config import resolve
@@ -45,7 +45,7 @@ class Worker:
         if self.process.poll() is not None:
             raise AssertionError(f"the worker ended:\n{self._log.read_text()[-3000:]}")
         with suppress(OSError, HTTPException):
-            return dict(json.loads(urllib.request.urlopen(self._url, timeout=2).read())[what])
+            return dict(json.loads(urllib.request.urlopen(self._url, timeout=20).read())[what])
         return {}
 
     def kill(self) -> None:
@@ -69,7 +69,7 @@ def worker(place: Place) -> Iterator[Worker]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(120)
+            process.wait(PATIENCE_S)
         finally:
             process.kill()
 

@@ -90,7 +90,8 @@ def test_dead_letters_on_kafka_are_sent_again_once(
     servers: str, library: str, tmp_path: Path, driftline: Command
 ) -> None:
     recreate(servers, {TOPIC: 1, f"{TOPIC}.dlq": 1})
-    sink = KafkaSink(KafkaOptions(servers=servers), library)
+    patient = KafkaOptions(servers=servers, bootstrap_timeout_s=180.0, timeout_s=180.0)
+    sink = KafkaSink(patient, library, timeout_s=180.0)
     sink.write_dead_letters(LETTERS)
     sink.flush()
     sink.close()
@@ -111,7 +112,7 @@ def test_dead_letters_on_kafka_are_sent_again_once(
         ((), 0),
     ):
         assert json.loads(driftline("dlq", "replay", *common, *arguments).out)["sent"] == sent
-    client = connect(library, KafkaOptions(servers=servers))
+    client = connect(library, patient)
     places = client.partitions([TOPIC])
     client.assign(dict.fromkeys(places, 0))
     found = []

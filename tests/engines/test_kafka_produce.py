@@ -21,7 +21,7 @@ def options(stack: Stack) -> KafkaOptions:
     """A broker without any of the topics that a recording has."""
     stack.up("kafka")
     remove(stack.kafka, INPUT_TOPICS)
-    return KafkaOptions(servers=stack.kafka, timeout_s=60.0)
+    return KafkaOptions(servers=stack.kafka, bootstrap_timeout_s=180.0, timeout_s=180.0)
 
 
 @pytest.mark.parametrize("library", sorted(CLIENTS))
