@@ -7,7 +7,7 @@ Only this module talks to clickhouse-connect.
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -114,7 +114,8 @@ class Store:
         """
         sql = sql.strip().rstrip(";")
         bound = dict(parameters or {})
-        table = self._call(
+        table = _retry(
+            self.address,
             "query",
             lambda: self._client.query_arrow(
                 sql, parameters=bound or None, settings=dict(settings or {}), use_strings=True
@@ -129,7 +130,7 @@ class Store:
         try:
             return self._client.command(sql, parameters=dict(parameters or {}) or None)
         except ClickHouseError as error:
-            raise self._error("command", error) from error
+            raise _store_error(self.address, "command", error) from error
 
     def insert(self, table: str, rows: pa.Table, token: str) -> None:
         """Insert rows once: the same table and token again, as after a lost answer, adds nothing.
@@ -149,7 +150,8 @@ class Store:
             # a replay over many days is one insert over many daily partitions
             "max_partitions_per_insert_block": 0,
         }
-        self._call(
+        _retry(
+            self.address,
             f"insert of {rows.num_rows} rows into {table}",
             lambda: self._client.insert_arrow(table, rows, database=self.database, settings=settings),
         )
@@ -193,12 +195,6 @@ class Store:
                 seconds = table.column(place).cast(pa.int64()).cast(pa.timestamp("s", "UTC"))
                 table = table.set_column(place, name, seconds)
         return table
-
-    def _call(self, what: str, call: Callable[[], T]) -> T:
-        return _retry(self.address, what, call)
-
-    def _error(self, what: str, error: Exception) -> StoreError:
-        return _store_error(self.address, what, error)
 
 
 def _connect(address: Address) -> Any:
@@ -253,18 +249,19 @@ def _is_transient(error: BaseException) -> bool:
         return code in _TRANSIENT
     if status := re.search(r"HTTP status (\d+)", str(error)):
         return int(status[1]) in _PROXY_BUSY
-    return isinstance(error, OperationalError) and not _certificate_refused(error)
+    refused = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+    return isinstance(error, OperationalError) and not refused
 
 
-def _certificate_refused(error: BaseException | None) -> bool:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+        yield error
         error = error.__cause__ or error.__context__ or getattr(error, "reason", None)
-    return False
 
 
 def _store_error(address: Address, what: str, error: Exception) -> StoreError:
-    reason = " ".join(str(error).split())
+    # of a connection that failed the system's word says more than the client's and its pool's around it
+    system = (cause.strerror for cause in _causes(error) if isinstance(cause, OSError) and cause.strerror)
+    reason = next(system, None) or " ".join(str(error).split())
     kind = StoreAway if _is_transient(error) else StoreError
     return kind(f"{address}: {what} failed: {reason[:1000]}")
