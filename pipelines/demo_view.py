@@ -9,10 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from operators.lifecycle.summary import amount
 from pipelines.engines.report import Report
 from pipelines.evaluate.matching import unix_ms
 from pipelines.evaluate.scoring import Judged, Outcome
 from pipelines.simulate import Label
+from pipelines.simulate.scenarios import CATALOGUE
 from schemas.outputs import AnomalyEvent
 
 MOST_INCIDENTS = 25
@@ -108,8 +110,8 @@ def _events(day: Day) -> Table:
                 _clock(event.window_start),
                 f"{event.signal} {event.statistic}",
                 _where(event.identity),
-                f"{event.observed_value:.4g}",
-                f"{event.baseline_value:.4g} {event.unit if event.unit != '1' else ''}",
+                amount(event.observed_value, event.unit),
+                amount(event.baseline_value, event.unit),
                 f"{event.detector}/{event.detector_version}",
             )
         if len(events) > MOST_EVENTS:
@@ -136,7 +138,7 @@ def _truth(outcomes: Iterable[Outcome]) -> Table:
             verdict = "[green]in time[/]" if outcome.in_time else "[yellow]late[/]"
             raised = f"{_clock(outcome.raised_at)} (+{delay:.0f} min) {verdict}"
         table.add_row(
-            label.scenario,
+            f"{label.scenario} {CATALOGUE[label.scenario].title}",
             _clock(label.onset),
             _clock(label.first_user_report) if label.first_user_report else "nobody",
             raised,
@@ -162,7 +164,7 @@ def _summary(day: Day, console: Console) -> None:
     console.print(
         f"{in_time} of {len(outcomes)} incidents raised before the first user report, "
         f"{sum(outcome.found for outcome in outcomes)} found at all; {day.judged.false_pages} of "
-        f"{day.judged.pages} pages match no label; {controls} controls in the day.\n",
+        f"{day.judged.pages} pages match no label; {controls} controls in the day, odd and harmless.\n",
         highlight=False,
     )
 
