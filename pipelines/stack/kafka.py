@@ -69,6 +69,8 @@ def _settings(folder: Path, ports: Ports) -> dict[str, object]:
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": folder / "kafka",
+        # logs of one that was killed, each with files to be made and synced on a disk that may be slow
+        "num.recovery.threads.per.data.dir": 8,
         # topics are made by `driftline topics create`: a misspelt one is an error, not a new topic
         "auto.create.topics.enable": "false",
         "message.max.bytes": 17 << 20,  # a record of 16 MiB and its head

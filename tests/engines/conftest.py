@@ -35,6 +35,14 @@ def _collected() -> Iterator[None]:
     gc.collect()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _quick_to_start() -> Iterator[None]:
+    """Java's second compiler takes as much of a core as a server that is up for a minute has use for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def records() -> Sequence[Record]:
     """What all engines are held to, in order of time."""
