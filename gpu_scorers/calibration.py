@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gpu_scorers.scores import FAMILIES, FAMILY_SHARE, SCORERS
+from gpu_scorers.scores import FAMILIES, SCORERS, budget_shares
 from gpu_scorers.tails import SMALLEST, cauchy
 
 #: Pseudo-values of the prior.
@@ -30,9 +30,6 @@ _TAIL_WEIGHT = 30.0
 _TAIL_KNOWN = 15.0
 #: Scorers of each family.
 _MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
-
-#: Share of each family.
-_SHARES = torch.tensor([FAMILY_SHARE[family] for family in FAMILIES], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class _Curves:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Calibrated windows.
+    """Calibrated windows; behind the families stands each sentinel.
 
     Attributes:
         p: f64 [series, families].
@@ -82,7 +79,8 @@ class Verdict:
     @property
     def together(self) -> Tensor:
         """f64 [series]: one p-value of all families, each with its share."""
-        return cauchy(self.p, shares=_SHARES)
+        shares = budget_shares(self.p.shape[1] - len(FAMILIES))
+        return cauchy(self.p, shares=torch.tensor(shares, dtype=torch.float64))
 
 
 class Calibration:
@@ -92,33 +90,47 @@ class Calibration:
         values: Held-out null values behind each curve, the prior's not counted.
     """
 
-    def __init__(self, null: Tensor | None = None, effective: float = 0.1, wider: float = 1.0) -> None:
+    def __init__(
+        self,
+        null: Tensor | None = None,
+        effective: float = 0.1,
+        wider: float = 1.0,
+        sentinels: Tensor | None = None,
+    ) -> None:
         """Fit the curves.
 
         Args:
             null: f64 [values, scorers], held-out parametric p-values pooled over series; None: prior alone.
             effective: Effective over counted vectors of the class of series; unknown: sessions.
             wider: How much wider yet the prior is: for windows longer than any that were held out.
+            sentinels: f64 [values, sentinels], theirs; None: there are none.
         """
         if null is None:
             null = torch.empty(0, len(SCORERS), dtype=torch.float64)
         self.values = len(null)
-        z = -null.cpu().clamp(SMALLEST, 1.0).log().T
+        z = _z(null)
         runs = 0.5 / max(effective, 1e-4) + 0.5
         scale = wider * (1.05 + _WIDER * max(math.log10(runs), 0.0))
         self._scorers = _Curves.fit(z, scale)
         self._families = _Curves.fit(_together(self._scorers(z)), 1.1)
+        self._sentinels = None if sentinels is None else _Curves.fit(_z(sentinels), scale)
 
     @torch.inference_mode()
     def __call__(self, p: Tensor) -> Verdict:
         """Calibrate parametric p-values, f64 [series, scorers]."""
-        each = self._scorers(-p.cpu().clamp(SMALLEST, 1.0).log().T)
+        z = _z(p)
+        each = self._scorers(z[: len(SCORERS)])
         together = iter(self._families(_together(each)))
         families, leading = [], []
         for members in _MEMBERS:
             own = each[members]
             families.append(own[0] if len(members) == 1 else next(together))
             leading.append(torch.tensor(members)[own.argmin(0)])
+        if self._sentinels is not None:
+            near = self._sentinels(z[len(SCORERS) :])
+            families.extend(near)
+            leading.extend(torch.full_like(leading[0], len(SCORERS) + place) for place in range(len(near)))
+            each = torch.cat([each, near])
         return Verdict(torch.stack(families, 1), torch.stack(leading, 1), each.T)
 
     def families(self, p: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -133,10 +145,25 @@ class Calibration:
 
     @classmethod
     def pooled(
-        cls, null: Sequence[npt.NDArray[np.float64]], effective: float, wider: float = 1.0
+        cls,
+        null: Sequence[npt.NDArray[np.float64]],
+        effective: float,
+        wider: float = 1.0,
+        sentinels: Sequence[npt.NDArray[np.float64]] = (),
     ) -> "Calibration":
-        """From null values of several sources, [values, scorers] each, and their usual ``effective``."""
-        return cls(torch.from_numpy(np.concatenate(null)) if null else None, effective, wider)
+        """From null values of several sources, [values, scorers] each, and their usual ``effective``.
+
+        ``sentinels``: [values, sentinels] each, of those that have the same ones.
+        """
+        values, near = (
+            torch.from_numpy(np.concatenate(some)) if some else None for some in (null, sentinels)
+        )
+        return cls(values, effective, wider, near)
+
+
+def _z(p: Tensor) -> Tensor:
+    """-ln of p-values, [values, scorers] to [scorers, values]."""
+    return -p.cpu().clamp(SMALLEST, 1.0).log().T
 
 
 def _together(each: Tensor) -> Tensor:

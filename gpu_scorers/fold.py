@@ -5,7 +5,7 @@ import os
 import torch
 from torch import Tensor
 
-from gpu_scorers.layout import QUANTUM
+from gpu_scorers.layout import QUANTUM, REPEAT_BITS
 from gpu_scorers.spec import NORM_LIMIT, Spec, code_bin, sign_weights
 
 # Shards are folded side by side; threads that wait for each other within one small product cost more than
@@ -42,8 +42,8 @@ def rows_of(spec: Spec, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         square = x.square().sum(1)
     y = torch.addmm(spec.offset, x, spec.projection)
     half = layout.features // 2
-    widths = [half, layout.axes, layout.clusters, y.shape[1] - half - layout.axes - layout.clusters]
-    phase, axes, affinity, signs = torch.split(y, widths, dim=1)
+    widths = [half, layout.axes, layout.clusters, REPEAT_BITS]
+    phase, axes, affinity, signs, beyond = torch.split(y, [*widths, y.shape[1] - sum(widths)], dim=1)
     best, cluster = affinity.max(1)
     near = (square - 2 * best).clamp_min(0)
     out = x.new_zeros(len(x), layout.dense)
@@ -57,6 +57,8 @@ def rows_of(spec: Spec, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     counted = out[:, where["lin"].start : where["quad"].stop]
     counted.mul_(1.0 / QUANTUM).round_().clamp_(-_LIMIT, _LIMIT)
     out[:, where["far"]] = (near[:, None] > spec.thresholds).float()
+    if spec.sentinel is not None:
+        out[:, where["bad"]] = ((beyond > 0).float() @ spec.sentinel > 0).float()
     out[:, 0] = 1.0
     code = ((signs > 0).long() * sign_weights().to(x.device)).sum(1)
     return out[:rows], cluster[:rows], code_bin(code[:rows])

@@ -34,6 +34,7 @@ class Layout:
         axes: Leading whitened axes whose squared coordinates are summed.
         given: Clusters and dimension of the other side whose sums stand behind a sketch that is scored
             given them; none by default.
+        sentinels: Names of known-bad answers whose near vectors are counted; none by default.
     """
 
     dim: int
@@ -41,13 +42,15 @@ class Layout:
     clusters: int
     axes: int
     given: tuple[int, int] = (0, 0)
+    sentinels: int = 0
 
     @cached_property
     def blocks(self) -> dict[str, slice]:
         """Places by name.
 
         ``n`` rows; sums: ``lin`` of x, ``rff`` of Fourier features, ``near`` of squared distances, ``quad``
-        of squared coordinates; counts: ``far`` beyond thresholds, ``clu`` by centroid, ``rep`` by code bin.
+        of squared coordinates; counts: ``far`` beyond thresholds, ``bad`` near sentinels, ``clu`` by
+        centroid, ``rep`` by code bin.
         """
         widths = {
             "n": 1,
@@ -56,6 +59,7 @@ class Layout:
             "near": 1,
             "quad": self.axes,
             "far": len(FAR_QUANTILES),
+            "bad": self.sentinels,
             "clu": self.clusters,
             "rep": REPEAT_BINS,
         }

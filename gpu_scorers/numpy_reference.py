@@ -24,7 +24,8 @@ def sketch(spec: Spec, vectors: npt.NDArray[np.floating]) -> Floats:
     x = x * np.minimum(NORM_LIMIT / np.maximum(norm, 1e-12), 1.0)
     y = x @ spec.projection.numpy().astype(np.float64) + spec.offset.numpy()
     half = layout.features // 2
-    phase, axes, affinity, signs = np.split(y, np.cumsum([half, layout.axes, layout.clusters]), axis=1)
+    parts = np.cumsum([half, layout.axes, layout.clusters, REPEAT_BITS])
+    phase, axes, affinity, signs, beyond = np.split(y, parts, axis=1)
     near = np.maximum((x**2).sum(1) - 2 * affinity.max(1), 0)
     sums = np.zeros(layout.width)
     sums[0] = len(x)
@@ -34,6 +35,8 @@ def sketch(spec: Spec, vectors: npt.NDArray[np.floating]) -> Floats:
     sums[where["near"]] = np.round(near / QUANTUM).sum()
     sums[where["quad"]] = np.round(axes**2 / QUANTUM).sum(0)
     sums[where["far"]] = [(near > spec.thresholds.numpy()[i]).sum() for i in range(len(FAR_QUANTILES))]
+    if spec.sentinel is not None:
+        sums[where["bad"]] = ((beyond > 0) @ spec.sentinel.numpy() > 0).sum(0)
     sums[where["clu"]] = np.bincount(affinity.argmax(1), minlength=layout.clusters)
     code = (signs > 0).astype(np.int64) @ 2 ** np.arange(REPEAT_BITS)
     sums[where["rep"]] = np.bincount(
@@ -45,7 +48,7 @@ def sketch(spec: Spec, vectors: npt.NDArray[np.floating]) -> Floats:
 def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None = None) -> dict[str, float]:
     """Parametric p-value of every scorer: one window [whole] against reference buckets [buckets, whole].
 
-    The centre is that of ``recent`` [whole] where it is given.
+    Sentinels go by number. The centre is that of ``recent`` [whole] where it is given.
     """
     layout = spec.layout
     late = [] if recent is None else [recent]
@@ -111,6 +114,8 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
     unusual = strayed + (max(statistic, 1.0) - 1) * clumped
     _, _, model = moments(surprise * weight, within_shares)
     clump = model["trace"] / within_shares
+    bad = block("bad", every)
+    near = [_upper_tail(one, n, np.zeros_like(one), some, 1.0) for one in bad.T[:, :, None]]
     whitened = block("lin", adjusted) @ spec.whitening.numpy()
     return {
         "mmd_adj": quadratic(block("rff", adjusted), unusual=unusual)[1],
@@ -123,6 +128,7 @@ def p_values(spec: Spec, buckets: Floats, window: Floats, recent: Floats | None 
         "spread": quadratic(block("near", adjusted), unusual=unusual)[1],
         "out": counts("far", block("far", mean) - block("far", adjusted)),
         "repeats": counts("rep"),
+        **{f"sentinel {place}": p for place, p in enumerate(near)},
     }
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gpu_scorers.layout import Layout
-from gpu_scorers.scores import SCORERS
+from gpu_scorers.scores import Scorer, scorers
 from gpu_scorers.scores.mean import MMD_ADJ, strayed
 from gpu_scorers.scores.mix import CLUS, effective_share
 from gpu_scorers.spec import Spec
@@ -51,7 +51,7 @@ class Reference:
         if buckets.shape[1] < LEAST_BUCKETS:
             raise ValueError(f"a reference needs at least {LEAST_BUCKETS} buckets")
         seen = view(spec, buckets)
-        parts = [tensor for scorer in SCORERS for tensor in seen.once(scorer.model).values()]
+        parts = [tensor for scorer in scorers(spec.layout) for tensor in seen.once(scorer.model).values()]
         return cls(spec, torch.cat(parts, 1), effective_share(seen))
 
     @classmethod
@@ -72,26 +72,26 @@ class Reference:
         models = self._models()
         if recent is not None:
             late = view(self.spec, recent)
-            models = {scorer.name: scorer.follow(models[scorer.name], late) for scorer in SCORERS}
+            models = {scorer: scorer.follow(model, late) for scorer, model in models.items()}
         # what scatters from vector to vector does not grow with the mix: only what comes in runs does
-        asked = strayed(models[MMD_ADJ.name], seen)
-        beyond = CLUS.test(models[CLUS.name], seen, asked).observed.clamp_min(1.0) - 1
-        unusual = asked + beyond * models[MMD_ADJ.name]["clumped"].squeeze(-1)
+        asked = strayed(models[MMD_ADJ], seen)
+        beyond = CLUS.test(models[CLUS], seen, asked).observed.clamp_min(1.0) - 1
+        unusual = asked + beyond * models[MMD_ADJ]["clumped"].squeeze(-1)
         tested = [
-            scorer.test(models[scorer.name], seen, asked if scorer.family == "mix" else unusual)
-            for scorer in SCORERS
+            scorer.test(model, seen, asked if scorer.family == "mix" else unusual)
+            for scorer, model in models.items()
         ]
         columns = ([t.p for t in tested], [t.observed for t in tested], [t.expected for t in tested])
         return Scores(*(torch.stack(column, 1) for column in columns))
 
-    def _models(self) -> dict[str, dict[str, Tensor]]:
+    def _models(self) -> dict[Scorer, dict[str, Tensor]]:
         """Each scorer's model, cut out of the flat one."""
-        models: dict[str, dict[str, Tensor]] = {}
+        models: dict[Scorer, dict[str, Tensor]] = {}
         start = 0
-        for scorer, shape in zip(SCORERS, _shapes(self.spec), strict=True):
-            models[scorer.name] = {}
+        for scorer, shape in zip(scorers(self.spec.layout), _shapes(self.spec), strict=True):
+            models[scorer] = {}
             for name, width in shape.items():
-                models[scorer.name][name] = self.model[:, start : start + width]
+                models[scorer][name] = self.model[:, start : start + width]
                 start += width
         return models
 
@@ -105,13 +105,13 @@ def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
     Returns:
         f64 [series, buckets, scorers].
     """
-    count = buckets.shape[1]
+    count, columns = buckets.shape[1], len(scorers(spec.layout))
     if count - -(-count // folds) < LEAST_BUCKETS:
         folds = count
     if count - 1 < LEAST_BUCKETS:
-        return torch.empty(len(buckets), 0, len(SCORERS), dtype=torch.float64, device=buckets.device)
+        return torch.empty(len(buckets), 0, columns, dtype=torch.float64, device=buckets.device)
     edges = [fold * count // folds for fold in range(folds + 1)]
-    p = buckets.new_empty(len(buckets), count, len(SCORERS))
+    p = buckets.new_empty(len(buckets), count, columns)
     # folds of one size are built and scored side by side
     for size in sorted({high - low for low, high in pairwise(edges)}):
         lows = [low for low, high in pairwise(edges) if high - low == size]
@@ -122,7 +122,7 @@ def held_out(spec: Spec, buckets: Tensor, folds: int = 4) -> Tensor:
             spec, *(t.repeat_interleave(size, 0) for t in (reference.model, reference.effective))
         )
         held = every.score(buckets[:, out].flatten(0, 2)).p
-        p[:, out.flatten()] = held.reshape(len(buckets), -1, len(SCORERS))
+        p[:, out.flatten()] = held.reshape(len(buckets), -1, columns)
     return p
 
 
@@ -130,7 +130,7 @@ def _shapes(spec: Spec) -> list[dict[str, int]]:
     """Widths of the models' tensors, scorer by scorer, found by fitting them to a blank reference once."""
     if spec.layout not in _known:
         blank = torch.ones(1, LEAST_BUCKETS, spec.layout.whole, dtype=torch.float64, device=spec.device)
-        models = [scorer.model(view(spec, blank)) for scorer in SCORERS]
+        models = [scorer.model(view(spec, blank)) for scorer in scorers(spec.layout)]
         _known[spec.layout] = [{name: part.shape[1] for name, part in model.items()} for model in models]
     return _known[spec.layout]
 

@@ -11,17 +11,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
+from gpu_scorers.centroids import centroids_of
 from gpu_scorers.given import Given
 from gpu_scorers.layout import FAR_QUANTILES, REPEAT_BINS, REPEAT_BITS, Layout
+from gpu_scorers.sentinels import Sentinels, boundaries
 
 #: Rows longer than this multiple of the median norm are shortened to it: no vector outweighs a bucket.
 NORM_LIMIT = 16.0
-_LLOYD_ROUNDS = 15
-#: Rows whose Ward clusters k-means starts from.
-_WARD_ROWS = 2048
 #: Least scatter along an axis, as a share of the usual one: what rounding may leave.
 _LEAST_SCATTER = 1e-4
 #: Dimensions to sample rows up to which the sample's scatter is believed axis by axis.
@@ -35,7 +33,8 @@ class Spec:
     Attributes:
         layout: Where the sums lie.
         scale: Median norm of the sample; vectors are divided by it.
-        projection: f32 [dim, features/2 + axes + clusters + bits], everything one GEMM yields.
+        projection: f32 [dim, features/2 + axes + clusters + bits + centroids of sentinels], everything one
+            GEMM yields.
         offset: f32 [the same width], added to it.
         thresholds: f32 [far], squared distances beyond which a vector is far.
         whitening: f64 [dim, dim], principal axes, each in units of what single vectors scatter along it about
@@ -43,6 +42,8 @@ class Spec:
         expected: f64 [clusters, dense], mean feature row of each centroid's members: the control variate.
         weight: f64 [clusters], Pearson weights of the cluster shares.
         given: `gpu_scorers.given.Given`, what is expected given the other side; None: scored alone.
+        sentinel: f32 [centroids of sentinels, sentinels], 1 where a centroid is of a sentinel; None: there
+            are none.
     """
 
     layout: Layout
@@ -54,6 +55,7 @@ class Spec:
     expected: Tensor
     weight: Tensor
     given: Given | None = None
+    sentinel: Tensor | None = None
 
     @classmethod
     def fit(
@@ -86,8 +88,7 @@ class Spec:
         if not torch.isfinite(x).all():
             raise ValueError("a spec needs finite vectors")
         scale = float(x.norm(dim=1).median()) or 1.0
-        x = x / scale
-        x = x * (NORM_LIMIT / x.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1.0)
+        x = _shortened(x / scale)
         layout = Layout(dim, features, min(clusters, max(2, rows // 8)), min(axes, dim))
         random = np.random.default_rng([seed, dim, features])
         fourier = _orthogonal_features(dim, features // 2, random) * math.sqrt(2.0 / _bandwidth(x, random))
@@ -98,7 +99,7 @@ class Spec:
         if float(values[0]) <= 0:
             raise ValueError("a spec needs vectors that differ")
         leading = vectors_[:, : layout.axes] / (values[: layout.axes] + 1e-6 * values[0]).sqrt()
-        centroids = _centroids(x, layout.clusters, random)
+        centroids = centroids_of(x, layout.clusters, random)
         signs = torch.from_numpy(random.standard_normal((dim, REPEAT_BITS)))
         parts = (fourier, leading, centroids.T, signs)
         offsets = (
@@ -141,6 +142,28 @@ class Spec:
             expected=expected,
             weight=(share + 0.2 / self.layout.clusters).rsqrt(),
         )
+
+    def with_sentinels(self, sample: npt.NDArray[np.floating], sentinels: Sentinels) -> "Spec":
+        """This spec, counting the vectors near sentinels as well; before `with_prompts`.
+
+        Args:
+            sample: [rows, dim], that the spec was fitted to.
+            sentinels: In the space and scale of the sample.
+        """
+        scaled = Sentinels(sentinels.centroids / self.scale, sentinels.of)
+        x = torch.from_numpy(np.asarray(sample, np.float64))
+        directions, offsets = boundaries(_shortened(x / self.scale), scaled)
+        of = torch.from_numpy(sentinels.of)
+        blank = torch.zeros(self.layout.clusters, sentinels.count).double()
+        return replace(
+            self,
+            layout=replace(self.layout, sentinels=sentinels.count),
+            projection=torch.cat([self.projection.cpu(), directions.float()], 1),
+            offset=torch.cat([self.offset.cpu(), offsets.float()]),
+            # the mix explains nothing away: more of a topic that is bad is more that is bad
+            expected=torch.cat([self.expected.cpu(), blank], 1),
+            sentinel=torch.nn.functional.one_hot(of, sentinels.count).float(),
+        ).to(str(self.device))
 
     def with_prompts(
         self, answers: npt.NDArray[np.floating], other: "Spec", prompts: npt.NDArray[np.floating]
@@ -195,7 +218,10 @@ class Spec:
         """Everything as arrays, for a snapshot; `from_arrays` gives the same spec back, bit for bit."""
         tensors = {name: tensor.cpu().numpy() for name, tensor in self._tensors().items()}
         where = self.layout
-        shape = np.array([where.dim, where.features, where.clusters, where.axes, *where.given], np.int64)
+        own = [where.sentinels] if where.sentinels else []
+        shape = np.array(
+            [where.dim, where.features, where.clusters, where.axes, *where.given, *own], np.int64
+        )
         given = {} if self.given is None else self.given.arrays()
         return {**tensors, **given, "layout": shape, "scale": np.array([self.scale])}
 
@@ -203,8 +229,8 @@ class Spec:
     def from_arrays(cls, arrays: dict[str, npt.NDArray[np.generic]], device: str = "cpu") -> "Spec":
         """The spec that `arrays` was taken of."""
         every = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
-        dim, features, clusters, axes, *given = every.pop("layout").tolist()
-        layout = Layout(dim, features, clusters, axes, (given[0], given[1]))
+        dim, features, clusters, axes, *more = every.pop("layout").tolist()
+        layout = Layout(dim, features, clusters, axes, (more[0], more[1]), *more[2:])
         scale = float(every.pop("scale")[0])
         beside = Given.taken(every)
         return cls(layout=layout, scale=scale, given=beside, **every).to(device)
@@ -229,6 +255,12 @@ def code_bin(code: Tensor) -> Tensor:
     return (code * 2_654_435_761 % 2**32) * REPEAT_BINS // 2**32
 
 
+def _shortened(x: Tensor) -> Tensor:
+    """Rows [rows, dim] of usual norm 1, none longer than `NORM_LIMIT`."""
+    shortened: Tensor = x * (NORM_LIMIT / x.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp(max=1.0)
+    return shortened
+
+
 def _orthogonal_features(dim: int, count: int, random: np.random.Generator) -> Tensor:
     """f64 [dim, count]: orthogonal directions with chi-distributed lengths (Yu et al. 2016)."""
     blocks = []
@@ -244,25 +276,3 @@ def _bandwidth(x: Tensor, random: np.random.Generator) -> float:
     apart = (x[i] - x[j]).square().sum(1)
     apart = apart[apart > 0]
     return float(apart.median()) if len(apart) else 1.0
-
-
-def _centroids(x: Tensor, count: int, random: np.random.Generator) -> Tensor:
-    """f64 [count, dim]: k-means that starts from Ward's clusters of some rows.
-
-    From random rows every fifth topic or so never gets a centroid of its own; one that shares another's looks
-    new each time it comes up.
-    """
-    order = random.permutation(len(x))
-    some = x[torch.from_numpy(order[: max(_WARD_ROWS, count)])]
-    label = fcluster(linkage(some.numpy(), "ward"), count, "maxclust") - 1
-    # alike rows may make fewer clusters: rows of their own fill them up
-    centroids = some[:count].clone()
-    found = int(label.max()) + 1
-    total = torch.zeros(found, x.shape[1]).double().index_add_(0, torch.from_numpy(label).long(), some)
-    centroids[:found] = total / torch.from_numpy(np.bincount(label)).double()[:, None]
-    for _ in range(_LLOYD_ROUNDS):
-        nearest = (centroids.square().sum(1) - 2 * x @ centroids.T).argmin(1)
-        total = torch.zeros_like(centroids).index_add_(0, nearest, x)
-        size = torch.bincount(nearest, minlength=count).double()[:, None]
-        centroids = torch.where(size > 0, total / size.clamp_min(1), centroids)
-    return centroids

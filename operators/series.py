@@ -14,6 +14,8 @@ from schemas.signals import Kind
 
 #: Namespace of event ids: RFC 9562's namespace for URLs.
 EVENT_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+#: Before the name of a sentinel: the statistic of vectors that lie near it.
+NEAR = "near:"
 
 _ORDER = {name: place for place, name in enumerate(IDENTITY_FIELDS)}
 

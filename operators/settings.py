@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -70,8 +70,30 @@ class Detection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     budget_shares: dict[str, Annotated[float, Meta(gt=0, le=1)]] = msgspec.field(default_factory=dict)
 
 
+class SentinelSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sentinels for the vectors of one embedder version and side; a config names the file they are in.
+
+    ``centroids``: float32 [centroids, dim], little-endian; ``of``: the place in ``names`` of each.
+    """
+
+    embedder_version: str
+    side: Literal["output", "prompt"]
+    dim: Annotated[int, Meta(ge=1)]
+    names: tuple[Annotated[str, Meta(pattern="^[a-z0-9_-]{1,40}$")], ...]
+    of: tuple[Annotated[int, Meta(ge=0)], ...]
+    centroids: bytes
+
+    def told(self) -> str:
+        """For people: names, model and dimension."""
+        names = ", ".join(self.names)
+        return f"{names} ({self.side}s of {self.embedder_version}, {self.dim} dimensions)"
+
+
 class EmbeddingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The embedding path: projection width, features, and how references are built."""
+    """The embedding path: projection width, features, how references are built, and sentinels, if any.
+
+    A run without sentinels has the hash that it had before there were any.
+    """
 
     projection_dim: Annotated[int, Meta(ge=8, le=4096)] = 384
     features: Annotated[int, Meta(ge=16, le=8192)] = 512
@@ -80,6 +102,7 @@ class EmbeddingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     fit_rows: Annotated[int, Meta(ge=64)] = 4096
     window_rows: Annotated[int, Meta(ge=16)] = 200
     reference_windows: Annotated[int, Meta(ge=8)] = 20
+    sentinels: tuple[SentinelSet, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class LifecycleSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,12 +8,23 @@ from torch import Tensor
 
 from gpu_scorers.view import View
 
-Family = Literal["mean", "mix", "spread", "tails", "repeats"]
-#: Families in the order of every array of family p-values.
+Family = Literal["mean", "mix", "spread", "tails", "repeats", "sentinel"]
+#: Families in the order of every array of family p-values; behind them each sentinel is one of its own.
 FAMILIES: tuple[Family, ...] = ("mean", "mix", "spread", "tails", "repeats")
 #: Shares of a series' alarm budget, by family; the mix has a verdict and a small share of its own.
 FAMILY_SHARE: dict[Family, float] = {"mean": 0.35, "mix": 0.1, "spread": 0.2, "tails": 0.15, "repeats": 0.2}
+#: Share of all sentinels together, where there are some; the families' shrink by it.
+SENTINEL_SHARE = 0.15
 Model = dict[str, Tensor]
+
+
+def budget_shares(sentinels: int = 0) -> tuple[float, ...]:
+    """Shares of a series' alarm budget: of the families, and of so many sentinels."""
+    shares = [FAMILY_SHARE[family] for family in FAMILIES]
+    if not sentinels:
+        return (*shares,)
+    each = SENTINEL_SHARE / sentinels
+    return (*(share * (1 - SENTINEL_SHARE) for share in shares), *[each] * sentinels)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Scorer:
     """One scorer.
 
     Attributes:
-        name: Unique; with ``version`` the detector id.
+        name: With ``version`` the detector id; unique but for sentinels, which share one.
         version: Raised whenever the same windows could score otherwise.
         family: Scorers that see the same kind of change are combined first.
         model: From the reference, a `View` of [series, buckets], to tensors of [series, width] each.

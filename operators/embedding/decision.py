@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
-from gpu_scorers.scores import FAMILIES, FAMILY_SHARE, SCORERS
+from gpu_scorers.scores import FAMILIES, SCORERS, budget_shares, scorers
+from gpu_scorers.scores.sentinel import sentinel
 from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
@@ -69,7 +70,8 @@ class Decision:
         """
         if self._stale:
             usual = float(np.median([series.effective for series in pool])) if pool else 0.1
-            self._held_out, self._stale = ([series.null for series in pool], usual), False
+            null = [series.null[:, : len(SCORERS)] for series in pool]
+            self._held_out, self._stale = (null, usual), False
             self._calibrations.clear()
         ready = [(series, window) for series, window in due if series.warm]
         said = self._test(group, 0, ready, [series.recent for series, _ in ready])
@@ -86,9 +88,9 @@ class Decision:
         verdicts: list[EmbeddingVerdict] = []
         for series, window in due:
             if not series.warm:
-                verdicts.extend(self._warming(group.key, series, window))
+                verdicts.extend(self._warming(group, series, window))
         for (series, _), standing in zip(ready, said, strict=True):
-            verdicts.extend(self._verdicts(group.key, series, standing))
+            verdicts.extend(self._verdicts(group, series, standing))
         return verdicts, quiet
 
     def _look_back(self, group: Group, now_ms: int) -> None:
@@ -132,30 +134,41 @@ class Decision:
         return found
 
     def _calibration(self, group: Group, scale: int) -> Calibration:
-        """Null values of a group's windows of one scale: those held out, and the live ones, walks and all."""
+        """Null values of a group's windows of one scale: those held out, and the live ones, walks and all.
+
+        What other groups held out says nothing of this one's sentinels.
+        """
         live, known = group.null[scale], self._calibrations.get((group.key, scale))
         if known is None or known[0] != live.version:
             held, usual = self._held_out
-            null = [live.values] if scale else [*held, live.values]
-            known = (live.version, Calibration.pooled(null, usual, WIDER[scale]))
+            own = [live.values] if scale else [*(each.null for each in group.references()), live.values]
+            null = [live.values[:, : len(SCORERS)]]
+            near = [each[:, len(SCORERS) :] for each in own] if group.near.names else []
+            calibration = Calibration.pooled(null if scale else [*held, *null], usual, WIDER[scale], near)
+            known = (live.version, calibration)
             self._calibrations[group.key, scale] = known
         return known[1]
 
     def _rates(self, standing: Standing, scale: int) -> Floats:
-        """f64 [families]: rate, per detection period and share of the budget, of windows like this one."""
+        """f64 [families]: rate, per detection period and share of the budget, of windows like this one.
+
+        Each sentinel stands behind the families as one of its own.
+        """
         length = max(standing.window.end_ms - standing.window.start_ms, self._period_ms)
-        share = np.array([FAMILY_SHARE[family] for family in FAMILIES]) * SCALE_SHARE[scale]
+        share = np.array(budget_shares(standing.p.size - len(FAMILIES))) * SCALE_SHARE[scale]
         return np.minimum(standing.p / share * (self._period_ms / length), 1.0)
 
-    def _verdicts(self, key: GroupKey, series: Series, now: Standing) -> list[EmbeddingVerdict]:
+    def _verdicts(self, group: Group, series: Series, now: Standing) -> list[EmbeddingVerdict]:
         """For each family the scale that says most."""
+        key = group.key
         standing = [now, *series.standing]
         rates = np.stack([
-            np.ones(len(FAMILIES)) if each is None else self._rates(each, scale)
+            np.ones(now.p.size) if each is None else self._rates(each, scale)
             for scale, each in enumerate(standing)
         ])  # fmt: skip
+        run = () if group.spec is None else scorers(group.spec.layout)
         verdicts = []
-        for place, family in enumerate(FAMILIES):
+        for place, family in enumerate(_statistics(group)):
             scale = int(rates[:, place].argmin())
             said = standing[scale] or now
             rate = float(rates[scale, place])
@@ -168,7 +181,7 @@ class Decision:
                     p_value=rate,
                     threshold=-math.log10(self._rate),
                     alarm=rate <= self._rate,
-                    detector=SCORERS[int(said.leading[place])].id,
+                    detector=run[int(said.leading[place])].id,
                     observed=float(said.observed[place]),
                     expected=float(said.expected[place]),
                     n=said.window.n,
@@ -180,8 +193,9 @@ class Decision:
             )
         return verdicts
 
-    def _warming(self, key: GroupKey, series: Series, window: Window) -> list[EmbeddingVerdict]:
-        leads = {scorer.family: scorer for scorer in reversed(SCORERS)}
+    def _warming(self, group: Group, series: Series, window: Window) -> list[EmbeddingVerdict]:
+        key = group.key
+        leads: dict[str, str] = {scorer.family: scorer.id for scorer in reversed(SCORERS)}
         return [
             EmbeddingVerdict(
                 key=series_key(key, series.slice, family),
@@ -191,7 +205,7 @@ class Decision:
                 p_value=1.0,
                 threshold=-math.log10(self._rate),
                 alarm=False,
-                detector=leads[family].id,
+                detector=leads.get(family, sentinel(0).id),
                 observed=math.nan,
                 expected=math.nan,
                 n=window.n,
@@ -200,7 +214,7 @@ class Decision:
                 warming=True,
                 embedder_version=key.embedder_version,
             )
-            for family in FAMILIES
+            for family in _statistics(group)
         ]
 
     def _source(self, calibration: Calibration) -> CalibrationSource:
@@ -214,7 +228,7 @@ def _scored(
     whole: Spec, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
 ) -> arrays.Windows:
     """Windows against their references: those scored given prompts in one batch, lone ones in another."""
-    p, observed, expected = np.empty((3, len(windows), len(SCORERS)))
+    p, observed, expected = np.empty((3, len(windows), len(scorers(whole.layout))))
     for lone in (False, True):
         rows = [row for row, (series, _) in enumerate(windows) if series.lone == lone]
         if rows:
@@ -225,6 +239,10 @@ def _scored(
             part = arrays.score(spec, models, sums, late)
             p[rows], observed[rows], expected[rows] = part.p, part.observed, part.expected
     return arrays.Windows(p, observed, expected)
+
+
+def _statistics(group: Group) -> tuple[str, ...]:
+    return (*FAMILIES, *group.near.statistics)
 
 
 def series_key(key: GroupKey, slice_: Slice, family: str) -> SeriesKey:

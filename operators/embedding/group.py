@@ -19,6 +19,7 @@ from gpu_scorers.given import LEAST_PAIRS
 from gpu_scorers.reference import LEAST_BUCKETS
 from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
+from operators.embedding.sentinels import Near
 from operators.embedding.series import LONGEST_MS, SCALES_MS, Series, Window
 from operators.embedding.slices import Slice
 from operators.settings import Settings
@@ -94,8 +95,8 @@ class OpenBucket:
 class Null:
     """Parametric p-values [windows, scorers] of the latest quiet windows of one scale, joined by and by."""
 
-    def __init__(self) -> None:
-        self.values: Floats = np.zeros((0, len(SCORERS)))
+    def __init__(self, scorers: int) -> None:
+        self.values: Floats = np.zeros((0, scorers))
         self.new: Floats = self.values
         self.version = 0
 
@@ -123,7 +124,8 @@ class Group:
         self.seen = 0
         self.first_ms: int | None = None
         self.beyond_cap = 0
-        self.null = [Null() for _ in range(1 + len(SCALES_MS))]
+        self.near = Near.of_group(key, settings)
+        self.null = [Null(len(SCORERS) + len(self.near.names)) for _ in range(1 + len(SCALES_MS))]
 
     def add(self, rows: Rows) -> None:
         """Take rows of open buckets."""
@@ -306,9 +308,8 @@ class Group:
         x = self.sample_x.astype(np.float32)
         if not np.ptp(x, axis=0).any():
             return  # vectors that are all the same: nothing can be fitted yet
-        self.spec = Spec.fit(
-            x, features=options.features // 2 * 2, clusters=options.clusters, axes=options.axes
-        )
+        spec = Spec.fit(x, features=options.features // 2 * 2, clusters=options.clusters, axes=options.axes)
+        self.spec = self.near.into(spec, x, self.key.embedder_version)
         if self.key.side == "output":
             if prompts is not None and prompts.spec is not None:
                 self._pair(self.spec, prompts, prompts.spec)

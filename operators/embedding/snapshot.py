@@ -11,7 +11,7 @@ from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey, OpenBucket, Rows
 from operators.embedding.series import Series, Standing, Window
 from operators.embedding.slices import Slice
-from operators.state import Array, State, pack, unpack
+from operators.state import Array, State, StateError, pack, unpack
 
 if TYPE_CHECKING:
     from operators.embedding.state import EmbeddingState
@@ -64,6 +64,8 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
         buckets.append([bucket_ms, list(bucket.places)])
     series = [_series_out(each, arrays, f"{at}/series/{i}") for i, each in enumerate(group.series.values())]
     return {
+        # named only where there are some: the form of a state without sentinels stays what it was
+        **({"near": group.near.digest} if group.near.names else {}),
         "key": list(group.key),
         "spec": group.spec is not None,
         "seen": group.seen,
@@ -77,6 +79,11 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
 
 def _group_in(values: dict[str, Any], found: State, at: str, state: EmbeddingState) -> Group:
     group = Group(GroupKey(*values["key"]), state.settings)
+    if values.get("near", "") != group.near.digest:
+        raise StateError(
+            f"the embeddings' state of {group.key.embedder_version} was kept with other sentinels than this "
+            f"run has ({', '.join(group.near.names) or 'none'}): go on with those, or start anew"
+        )
     arrays = found.arrays
     if values["spec"]:
         prefix = f"{at}/spec/"

@@ -3,7 +3,7 @@
 import math
 
 from operators.lifecycle.meaning import meaning
-from operators.series import SeriesKey
+from operators.series import NEAR, SeriesKey
 from schemas.outputs import AnomalyKind
 
 _UNITS = {"s": " s", "1/s": "/s", "W": " W", "Cel": " °C", "s/s": " s/s"}
@@ -16,6 +16,9 @@ def summary(key: SeriesKey, kind: AnomalyKind, observed: float, baseline: float)
     whom = on(key)
     if kind == "missing_data":
         return f"{word}: no data on {whom}"
+    if key.statistic.startswith(NEAR):
+        name = key.statistic.removeprefix(NEAR)
+        return f"{observed:.2%} of {word} lie near {name}, baseline {baseline:.2%}, on {whom}"
     if kind == "embedding_drift":
         return f"{word} drifted ({key.statistic}) on {whom}"
     return (
