@@ -17,12 +17,52 @@ Rows = dict[str, NDArray[Any]]
 
 
 class Field(NamedTuple):
-    """One field of a row: one number, or ``width`` of them; and the value a new row starts with."""
+    """One field of a row: one number, or ``width`` of them; and the value a new row starts with.
+
+    Of a ``sparse`` one a window touches few numbers only: scattered rows leave it where it is, see `Band`.
+    """
 
     name: str
     width: int | None = None
     dtype: str = "f4"
     start: float = 0.0
+    sparse: bool = False
+
+
+class Band:
+    """A sparse field of scattered rows, in its place: indexed as an array [width, n], by lines and rows.
+
+    Args:
+        lines: [width, all rows].
+        rows: which of them, [n].
+    """
+
+    def __init__(self, lines: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        self._lines = lines
+        self._rows = rows
+
+    def __getitem__(self, at: Any) -> NDArray[Any]:
+        """A copy of some lines, of all rows or of some: ``[line]``, ``[lines, rows]``."""
+        line, rows = self._place(at)
+        found: NDArray[Any] = self._lines[line, rows]
+        return found
+
+    def __setitem__(self, at: Any, values: Any) -> None:
+        line, rows = self._place(at)
+        self._lines[line, rows] = values
+
+    def _place(self, at: Any) -> tuple[Any, NDArray[np.int64]]:
+        if not isinstance(at, tuple):
+            return at, self._rows
+        return at[0], self._rows[at[1]]
+
+
+class Block(NamedTuple):
+    """Rows that are worked on: their state, and where it is copied back to, if it has to be."""
+
+    state: Rows
+    rows: NDArray[np.int64] | None
+    parts: dict[str, NDArray[Any]]
 
 
 class Columns:
@@ -34,13 +74,17 @@ class Columns:
         self._matrices: dict[str, NDArray[Any]] = {}
         self._starts: dict[str, NDArray[Any]] = {}
         self._last: tuple[slice, Rows] | None = None
-        self._bands: list[tuple[Field, slice]] = []
+        self._dense: dict[str, int] = {}
+        bands: dict[str, slice] = {}
         starts: dict[str, list[float]] = {}
-        for field in self.fields:
+        for field in sorted(self.fields, key=lambda field: field.sparse):
             lines = starts.setdefault(field.dtype, [])
             width = 1 if field.width is None else field.width
-            self._bands.append((field, slice(len(lines), len(lines) + width)))
+            bands[field.name] = slice(len(lines), len(lines) + width)
             lines.extend([field.start] * width)
+            if not field.sparse:
+                self._dense[field.dtype] = len(lines)
+        self._bands = [(field, bands[field.name]) for field in self.fields]
         for dtype, lines in starts.items():
             self._starts[dtype] = np.array(lines, dtype)[:, None]
             self._matrices[dtype] = np.empty((len(lines), 0), dtype)
@@ -78,6 +122,30 @@ class Columns:
         }
         self._last = (rows, state) if isinstance(rows, slice) else self._last
         return state
+
+    def block(self, rows: NDArray[np.int64]) -> Block:
+        """The state of ``rows``, each at most once, to work on in place; `done` ends it.
+
+        Neighbours are views; of scattered rows all is copied but sparse fields.
+        """
+        first, end = int(rows[0]), int(rows[-1]) + 1
+        if end - first == len(rows) and bool(np.all(np.diff(rows) == 1)):
+            return Block(self.take(slice(first, end)), None, {})
+        parts = {
+            dtype: self._matrices[dtype][:count].take(rows, axis=1) for dtype, count in self._dense.items()
+        }
+        state: dict[str, Any] = {}
+        for field, band in self._bands:
+            if field.sparse:
+                state[field.name] = Band(self._matrices[field.dtype][band], rows)
+            else:
+                state[field.name] = parts[field.dtype][band.start if field.width is None else band]
+        return Block(state, rows, parts)
+
+    def done(self, block: Block) -> None:
+        """Write back what `block` copied."""
+        for dtype, part in block.parts.items():
+            self._matrices[dtype][: len(part), block.rows] = part
 
     def put(self, rows: NDArray[np.int64], state: Rows) -> None:
         """Write back what was taken as copies."""

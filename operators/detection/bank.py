@@ -171,21 +171,21 @@ class Bank:
             for first in range(0, len(rows), BLOCK):
                 part = slice(first, min(first + BLOCK, len(rows)))
                 some = rows[part]
-                run = some[-1] - some[0] + 1 == len(some) and bool(np.all(np.diff(some) == 1))
-                state = self._columns.take(slice(int(some[0]), int(some[-1]) + 1) if run else some)
+                block = self._columns.block(some)
                 times = time_ms if isinstance(time_ms, int) else time_ms[part]
                 values = window if len(some) == len(rows) else window.part(part)
                 shares = self._shares.at(self.keys, some)
                 near = None if beside is None else beside[:, part]
                 near = None if near is None or np.isnan(near).all() else near
-                parts.append(self._judge(state, times / 1000.0, values, len(rows), shares, near))
-                if not run:
-                    self._columns.put(some, state)
+                parts.append(self._judge(block.state, times / 1000.0, values, len(rows), shares, near))
+                self._columns.done(block)
         return Verdicts.join(parts) if parts else Verdicts.none()
 
     def _inherit(self, rows: NDArray[np.int64], window: WindowValues) -> None:
         """Let rows that have their first window now start from their relatives."""
-        new = np.fromiter((row in self._unseen for row in rows.tolist()), bool, len(rows))
+        unseen = np.zeros(self._columns.count, bool)
+        unseen[list(self._unseen)] = True
+        new = unseen[rows]
         new &= np.abs(window.value) < _MOST
         if not new.any():
             return
@@ -224,8 +224,7 @@ class Bank:
         young = n < WARM_UP
         active = given & ~young
         value = self._working(state, window, given, time_s)
-        familiar = company.familiar(state, value)
-        self._remember(state, value, window, given)
+        gone = self._remember(state, value, window, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
         motion = granularity.watch(state, value, given)
@@ -238,7 +237,7 @@ class Bank:
         seen.beside = beside
         statistic = self._panel.observe(state, seen)
         fit = self._panel.fit(state, statistic)
-        rates = self._panel.rates(state, seen, fit, statistic, familiar, self._day)
+        rates = self._panel.rates(state, seen, fit, statistic, gone, self._day)
         if shares is not None:
             rates = np.minimum(rates / shares, 1.0)
         lead, rate, reached = self._least(rates, n, window.samples)
@@ -291,12 +290,18 @@ class Bank:
             hits = np.where(weight > 0, window.hits, 0.0)
             trials.learn(state, hits, np.where(weight > 0, window.samples, 0.0), weight)
 
-    def _remember(self, state: Rows, value: Floats, window: WindowValues, given: NDArray[np.bool_]) -> None:
-        """Count the window; start rows whose warm-up it ends."""
+    def _remember(self, state: Rows, value: Floats, window: WindowValues, given: NDArray[np.bool_]) -> Floats:
+        """Count the window; start rows whose warm-up it ends.
+
+        Returns:
+            What this window took the place of among the last ones, [n].
+        """
         n = state["n"]
         some = np.flatnonzero(given)
         np.copyto(state["origin"], value, where=given & (n == state["lent"]))
         place = n[some].astype(np.int64) % WARM_UP
+        gone = np.full(len(n), np.nan, "f4")
+        gone[some] = state["recent"][place, some]
         state["recent"][place, some] = value[some] - state["origin"][some]
         n += given
         samples = np.where(given & (window.samples > 0), window.samples, state["usual_samples"])
@@ -310,6 +315,7 @@ class Bank:
             self._restart(state, ready)
             state["season_unit"][ready] = np.sqrt(state["var"][ready])
             state["anchor"][ready] = state["level"][ready]
+        return gone
 
     def _restart(self, state: Rows, rows: NDArray[np.int64]) -> None:
         with warnings.catch_warnings():

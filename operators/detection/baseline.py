@@ -47,7 +47,7 @@ ROUNDING = 0.29
 #: the same, fading; ``floor``: least residual scale, from rounding; ``recent``: ring of the last windows, for
 #: restarts, about ``origin``, the first value.
 FIELDS = (
-    Field("recent", WARM_UP, "f4", np.nan),
+    Field("recent", WARM_UP, "f4", np.nan, sparse=True),
     Field("origin", None, "f8", np.nan),
     Field("n"),
     Field("age"),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.columns import Field, Rows
+from operators.detection.baseline import WARM_UP
 from operators.detectors.channel import Floats
 
 #: Windows within which a second odd one must follow, and the event rate that makes it odd.
@@ -66,10 +67,20 @@ def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_]) -
     return np.where(active & (both < _RARE), _TWICE * both**2, 1.0)
 
 
-def familiar(state: Rows, value: Floats) -> NDArray[np.bool_]:
-    """Where a value [n] lies among those of the last windows, which it is not one of yet."""
-    ring, off = state["recent"], (value - state["origin"]).astype("f4")
+def familiar(state: Rows, value: Floats, gone: Floats, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ``rows`` (indices into the block) have a value that lies among those of the last windows.
+
+    Args:
+        state: the rows' state, this window being counted.
+        value: [n] its values.
+        gone: [n] what they took the place of.
+        rows: which.
+    """
+    ring, place = state["recent"][:, rows], (state["n"][rows].astype(np.int64) - 1) % WARM_UP
+    ring[place, np.arange(len(rows))] = gone[rows]
+    off = (value[rows] - state["origin"][rows]).astype("f4")
     low, high = np.fmin.reduce(ring), np.fmax.reduce(ring)
     margin = 0.1 * (high - low)
     among: NDArray[np.bool_] = (off >= low - margin) & (off <= high + margin)
-    return among & (state["event_quiet"] >= _APART)
+    begun = state["n"][rows] - 1 > state["lent"][rows]
+    return among & begun & (state["event_quiet"][rows] >= _APART)

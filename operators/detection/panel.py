@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.columns import Field, Rows
+from operators.detection import company
 from operators.detection.tails import Fit, Tails
 from operators.detectors import DEFAULT, REGISTRY
 from operators.detectors.channel import Detector, Floats, Window
@@ -135,7 +136,7 @@ class Panel:
         window: Window,
         fit: Fit,
         statistic: Floats,
-        familiar: NDArray[np.bool_],
+        gone: Floats,
         day: float,
     ) -> Floats:
         """Event rates of all channels over their share of the budget; 1 where one may not speak.
@@ -147,7 +148,7 @@ class Panel:
             window: the window.
             fit: the tails now.
             statistic: what `observe` gave.
-            familiar: where the value lies among those before it.
+            gone: what the values took the place of among the last ones, [n].
             day: windows a row must be old for channels that need a full day.
         """
         n, group, bulk, count = state["n"], state["group"], self.tails.bulk, len(statistic)
@@ -156,7 +157,9 @@ class Panel:
         tailed = rates[:count]
         tailed[...] = fit.rate(statistic) / self._shares_of(group, window, count)
         tailed[(own < self._after[:count]) | (self._daily[:count] & (n < day)) | ~window.active] = 1.0
-        rates[bulk] = np.maximum(rates[bulk], np.where(familiar, _FAMILIAR, 0.0))
+        odd = np.flatnonzero((rates[bulk] < _FAMILIAR).any(0))
+        known = odd[company.familiar(state, window.value, gone, odd)]
+        rates[bulk[:, None], known] = np.maximum(rates[bulk[:, None], known], _FAMILIAR)
         lines = len(self._shares)
         for detector in self._rated:
             rates[lines : lines + len(detector.channels)] = detector.observe(state, window)

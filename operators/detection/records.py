@@ -20,7 +20,7 @@ _EVENT = 1e-3
 _GAP = 16.0
 _MEMORY = 20_000.0
 
-FIELDS = (Field("records", KEPT, "f2"), Field("event_peak"), Field("event_quiet", start=1e9))
+FIELDS = (Field("records", KEPT, "f2", sparse=True), Field("event_peak"), Field("event_quiet", start=1e9))
 
 
 def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_]) -> Floats:
@@ -38,6 +38,9 @@ def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_
     odd = active & (rate < _EVENT)
     peak[...] = np.where(odd, np.maximum(peak, score), peak)
     quiet[...] = np.where(odd, 0.0, quiet + active)
-    alike = (records >= score - _ALIKE).sum(0)
-    least_rate = np.minimum(np.maximum(alike - SPARED, 0.0) / np.minimum(state["n"], _MEMORY), _EVENT)
-    return np.maximum(weighed, np.where(odd, least_rate, 0.0))
+    some = np.flatnonzero(odd)
+    alike = (records[:, some] >= score[some] - _ALIKE).sum(0)
+    least_rate = np.minimum(np.maximum(alike - SPARED, 0.0) / np.minimum(state["n"][some], _MEMORY), _EVENT)
+    bound = weighed.copy()
+    bound[some] = np.maximum(weighed[some], least_rate)
+    return bound

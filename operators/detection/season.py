@@ -23,10 +23,10 @@ _TYPICAL = 0.85
 _MOST = 30_000.0
 TRUST_MEMORY = 4000.0
 FIELDS = (
-    Field("day", DAY_SLOTS, "f2"),
-    Field("week", WEEK_SLOTS, "f2"),
-    Field("rough", ROUGH_SLOTS, "f2", _TYPICAL),
-    Field("lately", ROUGH_SLOTS, "f2", _TYPICAL),
+    Field("day", DAY_SLOTS, "f2", sparse=True),
+    Field("week", WEEK_SLOTS, "f2", sparse=True),
+    Field("rough", ROUGH_SLOTS, "f2", _TYPICAL, sparse=True),
+    Field("lately", ROUGH_SLOTS, "f2", _TYPICAL, sparse=True),
     Field("season_unit", None, "f8", 1.0),
     Field("anchor", None, "f8"),
     Field("trust", 4, "f8"),
