@@ -11,7 +11,7 @@ from types import TracebackType
 
 from pipelines.stack import Ports
 
-START_S = 180
+START_S = 600
 
 
 def free_port() -> int:
@@ -60,7 +60,7 @@ class Server:
         """End it; returns how it ended."""
         assert self._process is not None
         self._process.send_signal(number)
-        ended = self._process.wait(120)
+        ended = self._process.wait(START_S)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._process = None

@@ -39,7 +39,7 @@ class Running(subprocess.Popen[str]):
 
     def answer(self) -> Answer:
         """Wait for its end."""
-        out, err = self.communicate(timeout=280)
+        out, err = self.communicate()
         return Answer(self.returncode, out, err)
 
 

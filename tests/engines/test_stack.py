@@ -22,7 +22,7 @@ DRIFTLINE = str(Path(sys.executable).with_name("driftline"))
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [DRIFTLINE, "stack", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=300
+        [DRIFTLINE, "stack", *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
 
 

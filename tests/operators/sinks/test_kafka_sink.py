@@ -34,10 +34,10 @@ def sink(servers: str, request: pytest.FixtureRequest) -> Iterator[KafkaSink]:
 
 
 def read(servers: str, topic: str, count: int) -> list[Message]:
-    """The first ``count`` messages of a topic, or all there are after a minute."""
+    """The first ``count`` messages of a topic, or all there are after ten minutes."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "unused"})
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(4)])
-    messages: list[Message] = consumer.consume(count, timeout=60)
+    messages: list[Message] = consumer.consume(count, timeout=600)
     consumer.close()
     return messages
 

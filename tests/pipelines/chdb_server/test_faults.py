@@ -130,7 +130,7 @@ def test_a_sink_waits_says_so_and_loses_nothing(server: Server, caplog: pytest.L
             flushing.start()
             until(told, "a word of it")
             server.start()
-            flushing.join(120)
+            flushing.join(600)
         assert not flushing.is_alive()
         assert counts(store) == (2, 2)
     away, *_, back = told()  # said again every half minute

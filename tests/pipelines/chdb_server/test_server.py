@@ -18,6 +18,7 @@ import urllib3
 
 from operators.clickhouse import Store, StoreAway, StoreError
 from tests.clickhouse_server import Server, free_port
+from tests.engines.broker import until
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +147,18 @@ def test_clickhouse_connect_is_at_home(server: Server, table: str, compress: str
 
 
 def test_requests_run_side_by_side(server: Server) -> None:
-    answers: list[str] = []
+    answers: list[bool] = []
     both = threading.Barrier(4)
 
     def ask() -> None:
         both.wait()
         # passes only while others run too: each waits for four rows that all four write
         post(server, "INSERT INTO meeting VALUES (1)")
-        for _ in range(600):
-            if (found := post(server, "SELECT count(), sleep(0.05) FROM meeting")).startswith("4"):
-                answers.append(found)
-                return
+
+        def met() -> bool:
+            return post(server, "SELECT count(), sleep(0.05) FROM meeting").startswith("4")
+
+        answers.append(until(met, "the other three"))
 
     post(server, "CREATE TABLE meeting (n UInt8) ENGINE = Memory")
     threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -194,7 +196,7 @@ def test_it_listens_on_loopback_alone(server: Server) -> None:
 
 def start_and_fail(folder: Path, port: int) -> str:
     command = [sys.executable, "-m", "pipelines.chdb_server", "--path", str(folder), "--port", str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     return done.stderr

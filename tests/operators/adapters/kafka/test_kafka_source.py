@@ -212,9 +212,7 @@ def test_a_broker_that_is_not_there_is_said_so(client: str) -> None:
         f"try: connect({client!r}, KafkaOptions(servers='127.0.0.1:1', bootstrap_timeout_s=0.5))\n"
         "except SourceError as problem: print(problem)\n"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=280, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "127.0.0.1:1 cannot be reached" in answer.stdout
 
 
