@@ -18,6 +18,9 @@ from apache_beam.portability.api import endpoints_pb2 as endpoints
 from apache_beam.runners.worker import sdk_worker_main
 from google.protobuf import json_format, text_format
 
+#: The runner waits for its worker without an end: one that gave up too soon would leave it waiting.
+_ANSWERS_S = 600
+
 
 def main() -> None:
     """Ask the runner for the job's options, then become the worker."""
@@ -42,7 +45,10 @@ def _provision(endpoint: str, worker: str) -> messages.ProvisionInfo:
         service: Any = services.ProvisionServiceStub
         ask = service(channel).GetProvisionInfo
         info: messages.ProvisionInfo = ask(
-            messages.GetProvisionInfoRequest(), metadata=[("worker_id", worker)], timeout=30
+            messages.GetProvisionInfoRequest(),
+            metadata=[("worker_id", worker)],
+            wait_for_ready=True,
+            timeout=_ANSWERS_S,
         ).info
     return info
 
