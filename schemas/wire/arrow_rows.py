@@ -15,9 +15,8 @@ import pyarrow.compute as pc
 
 from schemas.arrow import Column, columns
 from schemas.chunk import Form
-from schemas.names.gpu import BLANK
 from schemas.wire.arrow_text import text_rows
-from schemas.wire.dcgm import spell_out_columns
+from schemas.wire.dcgm import spell_out_columns, without_blanks
 from schemas.wire.draft import Draft, Mask
 from schemas.wire.ipc import read_batches
 from schemas.wire.lists import flatten, is_list, is_number
@@ -64,7 +63,7 @@ class ArrowRows:
                 draft.refuse(carrying, "text_field", "a field that carries text")
             given.setdefault(field.name, values)
         if self.form == "gpu":
-            given = spell_out_columns({name: _without_blanks(values) for name, values in given.items()})
+            given = spell_out_columns({name: without_blanks(values) for name, values in given.items()})
         # A vector is held against dim and dtype, so it comes last.
         for column in sorted(columns(self.form).values(), key=lambda column: column.kind == "vector"):
             values = given.pop(column.name, None)
@@ -115,18 +114,6 @@ def _wrong_type(draft: Draft, column: Column, values: pa.Array) -> None:
 def _name(kind: pa.DataType) -> str:
     """An Arrow type without field names of others in it."""
     return str(kind) if kind.num_fields == 0 else str(kind).partition("<")[0]
-
-
-def _without_blanks(values: pa.Array) -> pa.Array:
-    """A number column with DCGM's blank samples made null."""
-    kind = values.type
-    if pa.types.is_floating(kind):
-        blank = pc.greater_equal(values.cast(pa.float64()), float(BLANK))
-    elif kind in (pa.int64(), pa.uint64()):
-        blank = pc.greater_equal(values, pa.scalar(BLANK, kind))
-    else:
-        return values
-    return pc.if_else(blank, pa.scalar(None, kind), values) if pc.any(blank).as_py() else values
 
 
 def _numbers(draft: Draft, column: Column, values: pa.Array) -> npt.NDArray[Any] | None:

@@ -35,6 +35,18 @@ def _blank(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value >= BLANK
 
 
+def without_blanks(values: pa.Array) -> pa.Array:
+    """A column with DCGM's blank samples made null; one of no wide numbers has none."""
+    kind = values.type
+    if pa.types.is_floating(kind):
+        blank = pc.greater_equal(values.cast(pa.float64()), float(BLANK))
+    elif kind in (pa.int64(), pa.uint64()):
+        blank = pc.greater_equal(values, pa.scalar(BLANK, kind))
+    else:
+        return values
+    return pc.if_else(blank, pa.scalar(None, kind), values) if pc.any(blank).as_py() else values
+
+
 def spell_out_columns(given: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """The same for Arrow columns, blank samples already null; columns that are no alias stay as they are."""
     if GPU_NAMES.isdisjoint(given):

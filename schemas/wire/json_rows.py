@@ -14,14 +14,12 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Raw, Struct, structs
 
 from schemas.arrow import INT64, STRUCTS, Column, columns
 from schemas.chunk import Form
-from schemas.names.gpu import BLANK
 from schemas.names.text import carries_text, holds_text
-from schemas.wire.dcgm import spell_out
+from schemas.wire.dcgm import spell_out, without_blanks
 from schemas.wire.draft import Draft
 from schemas.wire.reasons import MAX_SAMPLES, Reason, Refused, short
 from schemas.wire.vectors import vectors_of_bytes
@@ -208,17 +206,9 @@ def draft_of(form: Form, rows: Sequence[Struct], index: np.ndarray[Any, np.dtype
             vectors_of_bytes(draft, rows)
         else:
             draft.columns[column.name] = _BUILD[column.kind](values)
-            if form == "gpu" and column.kind == "float":
+            if form == "gpu" and column.kind in ("float", "int"):
                 draft.columns[column.name] = without_blanks(draft.columns[column.name])
     return draft
-
-
-def without_blanks(values: pa.Array) -> pa.Array:
-    """A numeric column with DCGM's blank samples made null."""
-    blank = pc.greater_equal(values, pa.scalar(float(BLANK) if pa.types.is_floating(values.type) else BLANK))
-    if pc.any(blank).as_py():
-        return pc.if_else(blank, pa.scalar(None, values.type), values)
-    return values
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.arrow import Column, columns
 from schemas.chunk import Chunk, Form
+from schemas.names.gpu import BLANK
 from schemas.names.text import carries_text
 
 TOPIC: dict[Form, str] = {
@@ -74,6 +75,8 @@ def vector(sample: dict[str, Any]) -> list[float]:
 def expected(form: Form, sample: dict[str, Any]) -> dict[str, Any]:
     """What a chunk's row holds of a valid sample; absent fields left out."""
     row = dict(sample)
+    if form == "gpu":
+        row = {name: value for name, value in row.items() if not (isinstance(value, int) and value >= BLANK)}
     if form == "metrics":
         row |= {"unit": "Cel", "temporality": sample.get("temporality", "gauge")}
     if form == "embeddings":

@@ -358,6 +358,9 @@ def test_blank_dcgm_samples_are_absent_and_blank_metrics_ignored() -> None:
             temperature_c=5,
         )
         assert rows(found.chunks)[0] == GOOD["gpu"] | {"temperature_c": 5.0}
+        assert (
+            rows(one("gpu", producer_seq=2**63 - 1).chunks)[0] == GOOD["gpu"]
+        )  # no alias, nothing to spell out
         assert one("metrics", value=blank).ignored == {"sentinel": 1}
     arrow = table(
         "gpu", 1, power_w=pa.array([2**63 - 10]), utilization=pa.array([2.0**63]), xid=pa.array([3])
@@ -366,7 +369,7 @@ def test_blank_dcgm_samples_are_absent_and_blank_metrics_ignored() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_mix_of_good_and_bad_rows_adds_up(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(FORMS))
     # a wrong value of a field that is no text may be kept
@@ -408,7 +411,7 @@ _PREFIXES = [
     prefix=st.sampled_from(_PREFIXES),
     body=st.binary(max_size=60),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_raise(topic: str, prefix: bytes, body: bytes) -> None:
     decode(topic, prefix + body, broker_time_ms=NOW_MS)
 
@@ -427,7 +430,7 @@ _VALID = [
     changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4),
     topic=st.sampled_from([TOPIC[form] for form in FORMS]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_arrow_never_raises(value: bytes, changes: list[tuple[int, int]], topic: str) -> None:
     damaged = bytearray(value)
     for position, byte in changes:
