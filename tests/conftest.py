@@ -1,15 +1,22 @@
 """Which tests run where: those of real servers on one worker, first, so that they share one stack.
 
-Of the others each file is a unit: files share nothing, and workers no ports.
+Of the others each file is a unit: files share nothing, and workers no ports. Hypothesis draws the same
+examples in every run and holds none to a time: nothing fails on a slow machine that does not on a fast one.
 """
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from pipelines.stack import ports
 
 SERVERS = "tests/engines/"
+
+settings.register_profile(
+    "driftline", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("driftline")
 
 
 class Scheduling(LoadFileScheduling):

@@ -20,7 +20,7 @@ def _sums(rows, series, lines=3):
     return fold(_SPEC, empty(_SPEC, lines), torch.from_numpy(rows), torch.from_numpy(series)).numpy()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False), st.lists(st.integers(1, 90), min_size=1, max_size=8))
 def test_any_order_and_any_cut_give_the_same_bits(order, cuts):
     series = np.arange(len(_ROWS)) % 3

@@ -132,7 +132,7 @@ def whole(apart: dict[str, list[bytes]]) -> list[Message]:
     return messages(to_end(Reader(MemorySource(apart, most=3), SETTINGS, until_end=True)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(stop=st.integers(0, 40))
 def test_a_restored_reader_goes_on_as_if_never_stopped(
     apart: dict[str, list[bytes]], whole: list[Message], stop: int

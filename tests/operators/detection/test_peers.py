@@ -129,7 +129,7 @@ def test_errors_of_a_slice_are_weighed_by_what_chance_explains() -> None:
     assert onset[HISTORY:, 2::3].any(0).mean() >= 0.8
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.floats(-50, 50), min_size=1, max_size=7), min_size=1, max_size=5),
     st.randoms(use_true_random=False),

@@ -100,7 +100,7 @@ def chunk(form, rows):
 
 @pytest.mark.parametrize(("form", "samples"), [("requests", request), ("gpu", gpu), ("metrics", metric)])
 def test_any_split_order_and_grouping(form, samples):
-    @settings(deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(st.lists(samples, min_size=1, max_size=24), st.randoms(use_true_random=False), st.data())
     def check(rows, random, data):
         whole = merge([fold([chunk(form, rows)], SETTINGS)], SETTINGS.slices)

@@ -234,7 +234,7 @@ def test_sums_are_clipped_and_exact():
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sets(st.sampled_from(["service", "replica", "region", "gpu"]), min_size=1))
 def test_cells_are_as_fine_as_the_slices_ask(fields):
     slices = Slicing(sets=(tuple(sorted(fields)),))

@@ -90,7 +90,7 @@ _values = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(_values, max_size=40), st.data())
 def test_deliveries_may_be_cut_anywhere(values, data):
     whole = records(values)

@@ -104,7 +104,7 @@ def test_many_small_arrow_records_cost_one_decoding() -> None:
     assert samples.chunk.batch.column("row").to_pylist() == list(range(100))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(_bytes, max_size=25), st.sampled_from([None, START, START + 10**6]))
 def test_together_is_as_one_by_one(values: list[bytes], broker_time_ms: int | None) -> None:
     records = [

@@ -99,7 +99,7 @@ def test_stalled_completions_page_while_requests_are_started(incident: list[Mess
     assert {e.kind for e in stalled} == {"missing_data"}
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.integers(1, 44))
 def test_snapshot_anywhere_and_going_on_is_as_never_having_stopped(
     incident: list[Message], undisturbed: list[Any], cut: int
@@ -114,7 +114,7 @@ def test_snapshot_anywhere_and_going_on_is_as_never_having_stopped(
     assert told([*emissions, shard.finish()]) == undisturbed
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.randoms(use_true_random=False))
 def test_overtaking_and_replay_change_nothing(
     incident: list[Message], undisturbed: list[Any], shuffle: random.Random
@@ -134,7 +134,7 @@ def told_events(parts: Sequence[Any]) -> list[str]:
     return sorted(repr(one) for part in parts for group in (part[0], part[1], part[5] or []) for one in group)
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(st.integers(60, 400))
 def test_other_cuts_into_deliveries_change_nothing(undisturbed: list[Any], size: int) -> None:
     samples = [sample for batch in requests(1, 45, slow_from=34, dead_from=40) for sample in batch]

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.cells import GAMMA, ZERO_BIN
@@ -39,7 +39,6 @@ def test_the_bins_cover_two_percent() -> None:
     assert bin_of(np.array([0.0])).tolist() == [ZERO_BIN]
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, min_size=2, max_size=8), st.randoms(use_true_random=False))
 def test_merging_is_exact_in_any_order_and_grouping(series: list[list[float]], random: object) -> None:
     whole = group(concat(parts(series)))

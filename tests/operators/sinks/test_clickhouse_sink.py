@@ -21,7 +21,7 @@ from tests.operators.engine import count
 from tests.outputs import T0, changes, event, events, incidents, windows
 
 real_engine = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 

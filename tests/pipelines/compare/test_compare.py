@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -128,7 +128,6 @@ def test_looking_after_every_block_errs_no_more_often_than_it_says() -> None:
 
 
 @given(st.integers(FEWEST, 2000), st.sampled_from([0.05, 0.01, 0.001]))
-@settings(deadline=None)
 def test_intervals_shrink_with_blocks_and_widen_with_certainty(blocks: int, alpha: float) -> None:
     assert half_width(blocks + 1, alpha) < half_width(blocks, alpha)
     assert half_width(blocks, alpha / 10) > half_width(blocks, alpha)

@@ -442,7 +442,7 @@ def test_json_integers_of_any_size_are_refused_not_raised(field: str, number: ob
     spans=st.booleans(),
     is_json=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_records_never_raise(
     cut: int, changes: list[tuple[int, int]], spans: bool, is_json: bool
 ) -> None:

@@ -15,7 +15,7 @@ from schemas.wire import decode
 from tests.arrow import stream
 from tests.schemas.wire.samples import FORMS, TOPIC, expected, rows, samples, vector
 
-SETTINGS = settings(max_examples=25, deadline=None)
+SETTINGS = settings(max_examples=25)
 
 
 def check(form: Form, value: bytes, given_samples: list[dict[str, Any]]) -> None:
