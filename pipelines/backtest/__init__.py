@@ -197,9 +197,10 @@ def _print(report: dict[str, Any], console: Console) -> None:
 def _labelled(labels: dict[str, dict[str, float | None]]) -> Table:
     table = Table(title="against the labels, by event")
     table.add_column("")
+    heads = {"false_per_1000": "false in 1,000 rows", "median_delay": "median delay, rows"}
     names = ("precision", "recall", "f1", "false_per_1000", "median_delay", "alarms", "segments")
     for name in names:
-        table.add_column(name.replace("_per_", "/").replace("median_", ""), justify="right")
+        table.add_column(heads.get(name, name), justify="right")
     for who, figures in labels.items():
         values = [figures[name] for name in names]
         table.add_row(who, *("–" if value is None else f"{value:.3g}" for value in values))

@@ -3,33 +3,45 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.backtest.judge import runs
 from pipelines.backtest.replay import Scored
+from pipelines.errors import UsageError
+
+#: A gap is so many steps long.
+_GAP_STEPS = 20
 
 
 def plot(scored: Scored, path: Path) -> None:
     """Write a PNG to ``path``.
 
     Raises:
-        RuntimeError: when matplotlib is not installed.
+        UsageError: when matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise RuntimeError("--plot needs matplotlib: install the extra 'plot'") from error
+        raise UsageError("--plot needs matplotlib: install the extra 'plot'") from error
     order = np.flatnonzero(~np.isnan(scored.series.time_s))
     order = order[np.argsort(scored.series.time_s[order], kind="stable")]
-    time = (scored.series.time_s[order] * 1000).astype("datetime64[ms]")
+    time_s = scored.series.time_s[order]
+    time = (time_s * 1000).astype("datetime64[ms]")
+    gaps = np.flatnonzero(np.diff(time_s) > _GAP_STEPS * scored.step_s) + 1
+
+    def drawn(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.insert(values[order], gaps, np.nan)  # nothing is drawn across a gap
+
     figure = Figure(figsize=(14, 6), layout="constrained")
     FigureCanvasAgg(figure)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    value = scored.series.value[order]
+    value, at = scored.series.value, np.insert(time, gaps, time[gaps])
     top.fill_between(
-        time, scored.low[order], scored.high[order], color="#9ecae1", alpha=0.5, lw=0, label="expected"
+        at, drawn(scored.low), drawn(scored.high), color="#9ecae1", alpha=0.5, lw=0, label="expected"
     )
-    top.plot(time, value, color="#1f2d3d", lw=0.7, label="value")
+    top.plot(at, drawn(value), color="#1f2d3d", lw=0.7, label="value")
     for number, (first, last) in enumerate(runs(scored.alarm[order])):
         name = "_" if number else "alarm"  # one entry of each kind in the legend
         top.axvspan(time[first], time[last], color="#d62728", alpha=0.25, lw=1, label=name)
@@ -42,8 +54,11 @@ def plot(scored: Scored, path: Path) -> None:
         low, high = float(shown.min()), float(shown.max())
         margin = 0.15 * (high - low) or 1.0
         top.set_ylim(low - margin, high + margin)
-    top.set_title(scored.series.name)
+    file, name = scored.series.file.stem, scored.series.name
+    top.set_title(name if name == file else f"{file}: {name}")
     top.legend(loc="upper left", fontsize="small")
-    bottom.plot(time, scored.score[order], color="#d62728", lw=0.7)
+    bottom.plot(at, drawn(scored.score), color="#d62728", lw=0.7)
     bottom.set_ylabel("score")
+    bottom.xaxis.set_major_locator(dates := AutoDateLocator())  # type: ignore[no-untyped-call]
+    bottom.xaxis.set_major_formatter(ConciseDateFormatter(dates))  # type: ignore[no-untyped-call]
     figure.savefig(path, dpi=110)

@@ -190,6 +190,25 @@ def test_several_files_go_to_a_folder_with_labels_as_json(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "b.csv").exists()
 
 
+def test_each_series_is_drawn_over_gaps_and_what_is_missing(tmp_path: Path) -> None:
+    rows = [(time, n if n % 7 else "", "ab"[n % 2], int(n > 90)) for n, time in enumerate(_times(100))]
+    rows += [("2026-03-01T00:00", 5, "a", 1), ("never", 5, "a", 0), ("2026-03-01T00:00", "", "c", 0)]
+    path = _write(tmp_path / "x.csv", rows, header="t,v,host,bad")
+    report = backtest(
+        [path],
+        time_column="t",
+        value_column="v",
+        series_column="host",
+        label_column="bad",
+        scores=tmp_path / "o.csv",
+        plot=tmp_path / "plots",
+        console=QUIET,
+    )
+    drawn = [Path(each) for each in report["plots"]]
+    assert [each.name for each in drawn] == ["x__a.png", "x__b.png", "x__c.png"]
+    assert all(each.read_bytes().startswith(b"\x89PNG") for each in drawn)
+
+
 def test_judging_by_event() -> None:
     label, alarm = np.zeros(1000, bool), np.zeros(1000, bool)
     label[100:110] = label[500:510] = True
