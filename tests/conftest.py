@@ -6,6 +6,7 @@ examples in every run and holds none to a time: nothing fails on a slow machine 
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -17,6 +18,8 @@ settings.register_profile(
     "driftline", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("driftline")
+# it also draws numbers that stand in the code, so that examples depend on what a worker has imported by then
+providers._get_local_constants = lambda: providers._local_constants
 
 
 class Scheduling(LoadFileScheduling):

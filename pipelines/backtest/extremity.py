@@ -43,7 +43,7 @@ def extremity(value: Floats) -> Floats:
 def _deviations(value: Floats) -> Floats:
     centre, scale = _bulk(value)
     with np.errstate(over="ignore"):  # a scale may be next to nothing
-        return np.nan_to_num(np.abs(value - centre) / scale)
+        return np.nan_to_num(np.abs(value - centre) / np.maximum(scale, np.finfo(np.float64).tiny))
 
 
 def _bulk(value: Floats) -> tuple[Floats, Floats]:

@@ -1,7 +1,7 @@
 """How far from the bulk: what must hold for any series."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +16,7 @@ def test_no_row_depends_on_a_later_one(value: np.ndarray, cut: int) -> None:
 
 
 @given(SERIES)
+@example(np.repeat([0.0, 5e-324], [LEAST, 10]))  # half of the least number is none
 def test_finite_never_negative_and_nothing_where_nothing_is_known(value: np.ndarray) -> None:
     found = extremity(value)
     assert np.isfinite(found).all()
