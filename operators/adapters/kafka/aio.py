@@ -110,6 +110,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
+        self._ask_s = options.begins_s  # until reading has begun
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
         self._loop = _Loop()
@@ -168,6 +169,7 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
+        self._ask_s = self._options.timeout_s
         waiting = set(paused)
         if found := self._held.take(waiting):
             return found
@@ -223,7 +225,7 @@ class Client:
 
     def _ask(self, what: str, work: Coroutine[Any, Any, T]) -> T:
         try:
-            return self._loop.run(work, self._options.timeout_s)
+            return self._loop.run(work, self._ask_s)
         except (KafkaError, TimeoutError) as problem:
             raise self._refused(what, problem) from None
 

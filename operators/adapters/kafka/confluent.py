@@ -70,6 +70,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
+        self._begun = False
         self._complaints = _Complaints()
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
@@ -106,7 +107,7 @@ class Client:
 
     def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         """The partitions of those topics that exist."""
-        known = self._ask("list topics", lambda: self._consumer.list_topics(timeout=self._options.timeout_s))
+        known = self._ask("list topics", lambda: self._consumer.list_topics(timeout=self._ask_s))
         return [
             (topic, number)
             for topic in topics
@@ -119,9 +120,8 @@ class Client:
         found = {place: offset for place, offset in positions.items() if offset is not None}
         unknown = [Handle(*place) for place in positions if place not in found]
         if unknown:
-            timeout_s = self._options.timeout_s
             committed = self._ask(
-                "read offsets", lambda: _each(self._consumer.committed(unknown, timeout=timeout_s))
+                "read offsets", lambda: _each(self._consumer.committed(unknown, timeout=self._ask_s))
             )
             at = {(each.topic, each.partition): each.offset for each in committed}
             found |= {place: offset for place, offset in at.items() if offset >= 0}
@@ -140,6 +140,7 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
+        self._begun = True
         waiting, end = set(paused), time.monotonic() + timeout_s
         self._take_in(0.0)
         while not (found := self._held.take(waiting)):
@@ -217,7 +218,7 @@ class Client:
                 for place, asked in self._admin.list_offsets(
                     {Handle(*place): which for place in places},
                     isolation_level=confluent_kafka.IsolationLevel.READ_COMMITTED,
-                    request_timeout=self._options.timeout_s,
+                    request_timeout=self._ask_s,
                 ).items()
             },
         )
@@ -232,8 +233,13 @@ class Client:
         """Leave the broker."""
         self._consumer.close()
 
+    @property
+    def _ask_s(self) -> float:
+        return self._options.timeout_s if self._begun else self._options.begins_s
+
     def _ask(self, what: str, question: Callable[[], T]) -> T:
         began = time.monotonic()
+        passing = _STARTING if self._begun else _PASSING
         while True:
             try:
                 return question()
@@ -241,8 +247,10 @@ class Client:
                 # a broker that has just started says so itself, by a code above 0, and may take as long
                 code = problem.args[0].code()
                 broker = code > 0 or code in _STALE
-                patience_s = self._options.bootstrap_timeout_s if broker else self._options.timeout_s
-                if code not in _STARTING or time.monotonic() > began + patience_s:
+                patience_s = self._ask_s
+                if broker:
+                    patience_s = max(patience_s, self._options.bootstrap_timeout_s)
+                if code not in passing or time.monotonic() > began + patience_s:
                     raise self._refused(what, problem) from None
                 if code in _STALE:
                     self._admin.list_topics(timeout=self._options.timeout_s)  # what it knows was read before

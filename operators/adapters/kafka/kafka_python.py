@@ -48,7 +48,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._ask_ms = int(options.timeout_s * 1000)
+        self._ask_ms = int(options.begins_s * 1000)  # until reading has begun
         self._held = Held(options.max_poll_records)
         try:
             with heard("kafka") as said:
@@ -100,6 +100,7 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
+        self._ask_ms = int(self._options.timeout_s * 1000)
         waiting = {kafka.TopicPartition(*partition) for partition in {*paused, *self._held.places}}
         now = self._consumer.paused()
         try:

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 #: The largest record sent: the largest that is read (16 MiB), and room for its headers.
 MAX_RECORD_BYTES = 17 * 2**20
+_BEGINS_S = 120.0
 
 
 class KafkaOptions(Struct, frozen=True, kw_only=True):
@@ -28,6 +29,11 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
     max_poll_records: int = 10_000
     bootstrap_timeout_s: float = 10.0
     timeout_s: float = 10.0
+
+    @property
+    def begins_s(self) -> float:
+        """How long a broker that is there may take to open the logs and groups that reading begins with."""
+        return max(_BEGINS_S, self.timeout_s)
 
     def __repr__(self) -> str:
         return f"KafkaOptions(servers={self.servers!r}, group={self.group!r})"

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from msgspec import structs
 
-from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource
+from operators.adapters.kafka import CLIENTS, KafkaOptions, KafkaSource, connect
+from operators.adapters.source import SourceError
 from tests.engines.broker import until
 
 TOPIC = "telemetry.requests.v1"
@@ -201,6 +203,38 @@ def test_a_broker_that_goes_away_ends_nothing_and_is_told_of_now_and_then(
     first, second = (record.message for record in caplog.records if record.name == ours)
     assert "refuses to list topics" in first
     assert "refuses to" in second
+
+
+class Late:
+    """A consumer whose broker is slow to open what holds the group's offsets."""
+
+    def __init__(self, consumer: Any, times: int) -> None:
+        self._consumer, self.left = consumer, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+    def committed(self, *places: Any, **how: Any) -> Any:
+        self.left -= 1
+        if self.left >= 0:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return self._consumer.committed(*places, **how)
+
+
+def test_a_broker_that_opens_its_groups_late_is_waited_for_until_reading_has_begun(broker: Broker) -> None:
+    topic = f"{TOPIC}.late"
+    broker.send([b"a"], 0, topic)
+    client = connect("confluent-kafka", KafkaOptions(servers=broker.servers, group="late", timeout_s=0.1))
+    late = client._consumer = Late(client._consumer, 5)  # type: ignore[attr-defined]
+    try:
+        client.assign({(topic, 0): None})
+        assert client.position((topic, 0)) == 0
+        until(lambda: client.poll((), 0.2), "the record")
+        late.left = 1
+        with pytest.raises(SourceError, match="refuses to read offsets"):
+            client.assign({(topic, 0): None})
+    finally:
+        client.close()
 
 
 @pytest.mark.parametrize("client", sorted(CLIENTS))
