@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gpu_scorers.scores import FAMILIES, SCORERS, budget_shares
-from gpu_scorers.tails import SMALLEST, cauchy
+from gpu_scorers.tails import SMALLEST, cauchy, from_cauchy, to_cauchy
 
 #: Pseudo-values of the prior.
 PRIOR_VALUES = 60
@@ -168,4 +168,5 @@ def _z(p: Tensor) -> Tensor:
 
 def _together(each: Tensor) -> Tensor:
     """-ln of the combined p-values of every family of several scorers; f64 [scorers, n] to [families, n]."""
-    return torch.stack([-cauchy(each[members], 0).log() for members in _MEMBERS if len(members) > 1])
+    t = to_cauchy(each)
+    return -from_cauchy(torch.stack([t[members].mean(0) for members in _MEMBERS if len(members) > 1])).log()

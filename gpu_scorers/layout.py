@@ -70,22 +70,22 @@ class Layout:
             start += width
         return places
 
-    @property
+    @cached_property
     def dense(self) -> int:
         """Leading sums that every row adds to; behind them come the one-of-many counts."""
         return int(self.blocks["clu"].start)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Sums in a sketch as it is folded."""
         return int(self.blocks["rep"].stop)
 
-    @property
+    @cached_property
     def whole(self) -> int:
         """Sums in a sketch as it is scored: behind its own, rows, clusters and sum of the other side."""
         return self.width + (1 + sum(self.given) if any(self.given) else 0)
 
-    @property
+    @cached_property
     def regressors(self) -> npt.NDArray[np.int64]:
         """Places in a sketch of what the other side is scored given: rows, clusters, sum of x."""
         every = np.arange(self.width)

@@ -91,11 +91,12 @@ def variance(model: Model, n: Tensor, unusual: Tensor) -> Tensor:
         unusual: f64 [series], at least 1: how much more the windows' topic mix differs from the reference's
             than the buckets' do. What the mix leaves in a mean grows with it.
     """
-    m = {name: value.squeeze(-1) for name, value in model.items() if value.shape[1] == 1}
-    own = m["trace"] / n * (1 + (m["inflation"] - 1) * (1 - m["usual"] / n).clamp_min(0))
-    floor = m["intra"] * m["trace"] / m["usual"] + (1 - m["intra"]) * m["within"] / n
+    names = ("trace", "inflation", "usual", "intra", "within", "total")
+    trace, inflation, usual, intra, within, total = (model[name].squeeze(-1) for name in names)
+    own = trace / n * (1 + (inflation - 1) * (1 - usual / n).clamp_min(0))
+    floor = intra * trace / usual + (1 - intra) * within / n
     own = torch.where(floor > own, floor, own) * unusual
-    return (own + m["inflation"] * m["trace"] / m["total"]).clamp_min(1e-30)
+    return (own + inflation * trace / total).clamp_min(1e-30)
 
 
 def pseudo_f(model: Model, mean: Tensor, n: Tensor, unusual: Tensor) -> tuple[Tensor, Tensor, Tensor]:

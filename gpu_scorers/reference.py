@@ -75,10 +75,13 @@ class Reference:
             models = {scorer: scorer.follow(model, late) for scorer, model in models.items()}
         # what scatters from vector to vector does not grow with the mix: only what comes in runs does
         asked = strayed(models[MMD_ADJ], seen)
-        beyond = CLUS.test(models[CLUS], seen, asked).observed.clamp_min(1.0) - 1
+        mixed = CLUS.test(models[CLUS], seen, asked)
+        beyond = mixed.observed.clamp_min(1.0) - 1
         unusual = asked + beyond * models[MMD_ADJ]["clumped"].squeeze(-1)
         tested = [
-            scorer.test(model, seen, asked if scorer.family == "mix" else unusual)
+            mixed
+            if scorer is CLUS
+            else scorer.test(model, seen, asked if scorer.family == "mix" else unusual)
             for scorer, model in models.items()
         ]
         columns = ([t.p for t in tested], [t.observed for t in tested], [t.expected for t in tested])

@@ -29,8 +29,17 @@ def cauchy(p: Tensor, dim: int = -1, shares: Tensor | None = None) -> Tensor:
 
     ``shares`` of each along the last dimension, summing to 1; None: equal ones.
     """
+    each = to_cauchy(p)
+    return from_cauchy(each.mean(dim) if shares is None else each @ shares)
+
+
+def to_cauchy(p: Tensor) -> Tensor:
+    """Cauchy variables of p-values; their mean is one of the combined p-value."""
     p = p.clamp(SMALLEST, 0.99)
-    each = torch.where(p < 1e-8, 1 / (p * math.pi), torch.tan((0.5 - p) * math.pi))
-    t = each.mean(dim) if shares is None else each @ shares
+    return torch.where(p < 1e-8, 1 / (p * math.pi), torch.tan((0.5 - p) * math.pi))
+
+
+def from_cauchy(t: Tensor) -> Tensor:
+    """P-values of Cauchy variables."""
     tail = torch.where(t > 1e7, 1 / (t.clamp_min(1) * math.pi), 0.5 - torch.atan(t) / math.pi)
     return tail.clamp(SMALLEST, 1.0)

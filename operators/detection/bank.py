@@ -230,7 +230,7 @@ class Bank:
         motion = granularity.watch(state, value, given)
         spread = raw
         if motion.step.any():
-            spread = raw + motion.step * transform.noise(state, time_s)
+            spread = raw + motion.step * transform.noise(state["seed"], time_s)
         y = np.where(active, transform.forward(spread, state["root"]), state["level"])
         counts = (window.hits, window.samples)
         seen, features = baseline.predict(state, value, y, active, at, motion, counts)
@@ -280,8 +280,11 @@ class Bank:
         state["of_trials"][...] = np.where(given, known, state["of_trials"])
         if not known.any():
             return value
-        uniform = transform.noise(state, time_s) + 0.5
-        return np.where(known, trials.scores(state, window.hits, window.samples, uniform), value)
+        some = np.flatnonzero(known)
+        times = time_s[some] if isinstance(time_s, np.ndarray) else time_s
+        uniform = transform.noise(state["seed"][some], times) + 0.5
+        value[some] = trials.scores(state, some, window.hits[some], window.samples[some], uniform)
+        return value
 
     def _learn_trials(self, state: Rows, window: WindowValues, weight: Floats) -> None:
         of = state["of_trials"] > 0

@@ -127,7 +127,7 @@ class Panel:
         shares: Floats = self._shares[:count, group]
         for line, here in self._lines.items():
             idle = np.isnan(window.beside[line])
-            shares = shares / (1.0 - idle * self._shares[here][:, group].sum(0))
+            shares = shares / (1.0 - idle * self._shares[here].sum(0)[group])
         return np.maximum(shares, 1e-9)
 
     def rates(

@@ -199,23 +199,30 @@ class Tails:
         clusters *= forget
         if heard is not None:
             clusters += active * ~heard * self.clusters
-        above = (statistic > state["tail_start"]) & active
-        inside = quiet >= 0
-        np.copyto(peak, np.where(inside, np.maximum(peak, statistic), statistic), where=above)
-        quiet[...] = np.where(above, 0.0, quiet + (inside & active))
-        ended = quiet >= self.gap
-        if ended.any():
-            self._end_clusters(state, fit, ended)
-        gain = (active & ~frozen) / np.minimum(np.maximum(state["n"], 100.0), 2000.0)
         start = state["tail_start"]
-        start += (gain if heard is None else gain * heard) * self.step * ((statistic > start) - self.quantile)
+        over = statistic > start
+        # half floats are slow, and few channels are inside a cluster: its quiet is not below 0, a sign bit
+        inside = quiet.view("i2") >= 0
+        above = np.nonzero(over & active)
+        peak[above] = np.where(inside[above], np.maximum(peak[above], statistic[above]), statistic[above])
+        going = np.nonzero(inside & active & ~over)
+        quiet[going] += 1
+        quiet[above] = 0
+        ended = quiet[going] >= self.gap[going[0], 0]
+        if ended.any():
+            self._end_clusters(state, fit, (going[0][ended], going[1][ended]))
+        gain = (active & ~frozen) / np.minimum(np.maximum(state["n"], 100.0), 2000.0)
+        start += (gain if heard is None else gain * heard) * self.step * (over - self.quantile)
         start[...] = np.minimum(np.maximum(start, self.start_min), 6.0)
         bulk = state["bulk"].reshape(2, len(self.bulk), statistic.shape[1])
         bulk += gain * self.bulk_step * ((statistic[self.bulk] > bulk) - self.bulk_quantiles)
 
-    def _end_clusters(self, state: Rows, fit: Fit, ended: NDArray[np.bool_]) -> None:
-        """Take the peaks of ended clusters into the L-moments, clipped at ``cap`` events a window."""
-        lines, rows = at = np.nonzero(ended)  # few: the rest is not computed
+    def _end_clusters(self, state: Rows, fit: Fit, at: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+        """Take the peaks of clusters that ended ``at`` these channels and rows into the L-moments.
+
+        They are clipped at ``cap`` events a window.
+        """
+        lines, rows = at
         state["tail_quiet"][at] = -1.0
         state["tail_clusters"][at] += 1
         usual = self.cap[lines, 0]

@@ -36,11 +36,11 @@ def backward(working: Floats, root: Floats) -> Floats:
     return np.where(root > 0, np.maximum(np.maximum(working, 0) ** 2 / 4 - 0.475, 0), working)
 
 
-def noise(state: Rows, time_s: "float | Floats") -> Floats:
+def noise(seed: NDArray[np.uint32], time_s: "float | Floats") -> Floats:
     """Uniform noise in [-0.5, 0.5) from (row, time): the same on every engine and after every restart."""
     with np.errstate(over="ignore"):
         tick = (np.asarray(time_s, np.uint64) * np.uint64(2654435761)).astype(np.uint32)
-        mixed: NDArray[Any] = state["seed"] ^ tick
+        mixed: NDArray[Any] = seed ^ tick
         for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
             mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
         mixed = mixed ^ (mixed >> np.uint32(16))

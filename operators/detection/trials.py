@@ -33,17 +33,18 @@ FIELDS = (
 )
 
 
-def scores(state: Rows, hits: Floats, trials: Floats, uniform: Floats) -> Floats:
-    """Normal scores [n] of windows with ``hits`` in ``trials``; ``uniform`` in [0, 1) spreads ties.
+def scores(state: Rows, rows: NDArray[np.int64], hits: Floats, trials: Floats, uniform: Floats) -> Floats:
+    """Normal scores of windows of ``rows`` with ``hits`` in ``trials``; ``uniform`` in [0, 1) spreads ties.
 
     Above one half the misses are judged instead, whose law is nearer to Poisson's.
     """
-    common = state["hits"] > 0.5 * state["trials"]
+    known_hits, known_trials = state["hits"][rows], state["trials"][rows]
+    common = known_hits > 0.5 * known_trials
     count = np.where(common, trials - hits, hits)
-    known = np.where(common, state["trials"] - state["hits"], state["hits"])
-    wander = np.maximum(state["ratio_excess"] / (_EVEN + state["ratio_energy"]), 0.0)
+    known = np.where(common, known_trials - known_hits, known_hits)
+    wander = np.maximum(state["ratio_excess"][rows] / (_EVEN + state["ratio_energy"][rows]), 0.0)
     shape = (known + 0.5) / (1.0 + wander * (known + 0.5))
-    usual = (known + 0.5) * trials / np.maximum(state["trials"], 1.0)
+    usual = (known + 0.5) * trials / np.maximum(known_trials, 1.0)
     share = shape / (shape + usual)
     inside = np.maximum(count, 1e-9)
     below = np.where(count > 0, betainc(shape, inside, share), 0.0)
@@ -51,7 +52,7 @@ def scores(state: Rows, hits: Floats, trials: Floats, uniform: Floats) -> Floats
     mass = np.maximum(up_to - below, 0.0)
     lower, upper = below + uniform * mass, above + (1 - uniform) * mass
     score = np.where(lower < upper, ndtri(np.maximum(lower, _LEAST)), -ndtri(np.maximum(upper, _LEAST)))
-    score = np.where(state["trials"] > 0, score, 0.0)
+    score = np.where(known_trials > 0, score, 0.0)
     return np.where(common, -score, score)
 
 

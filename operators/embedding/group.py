@@ -154,8 +154,8 @@ class Group:
         """Of each slice what answers are scored given."""
         if bucket is None or self.spec is None:
             return {}
-        regressors = self.spec.layout.regressors
-        return {each: bucket.sums[place, regressors] for each, place in bucket.places.items()}
+        sums = bucket.sums[:, self.spec.layout.regressors]
+        return {each: sums[place] for each, place in bucket.places.items()}
 
     def close(
         self, bucket: OpenBucket | None, prompts: dict[Slice, Floats], bucket_ms: int, end_ms: int
@@ -163,19 +163,21 @@ class Group:
         """Move a closed bucket's sums, its prompts' behind them, into the windows of its series."""
         if bucket is None or self.spec is None:
             return
-        layout = self.spec.layout
-        for each in sorted(bucket.places, key=lambda s: (-bucket.sums[bucket.places[s], 0], s)):
+        width = self.spec.layout.width
+        whole = np.zeros((len(bucket.sums), self.spec.layout.whole))
+        whole[:, :width] = bucket.sums
+        counts = bucket.sums[:, 0].tolist()
+        for each in sorted(bucket.places, key=lambda s: (-counts[bucket.places[s]], s)):
+            place = bucket.places[each]
             series = self.series.get(each)
             if series is None:
                 if len(self.series) >= self.settings.slices.cap:
-                    self.beyond_cap += int(bucket.sums[bucket.places[each], 0])
+                    self.beyond_cap += int(counts[place])
                     continue
                 series = self.series[each] = Series(each)
-            sums = np.zeros(layout.whole)
-            sums[: layout.width] = bucket.sums[bucket.places[each]]
-            if layout.whole > layout.width and each in prompts:
-                sums[layout.width :] = prompts[each]
-            series.window.add(sums, bucket_ms, end_ms)
+            if whole.shape[1] > width and each in prompts:
+                whole[place, width:] = prompts[each]
+            series.window.add(whole[place], bucket_ms, end_ms)
             series.seen_ms = end_ms
 
     def due(self, now_ms: int) -> list[tuple[Series, Window]]:
