@@ -20,9 +20,10 @@ from pyarrow import csv
 from pipelines.errors import UsageError
 from schemas.arrow import Column, columns
 from schemas.wire import FORMS
-from schemas.wire.encode import BATCH_ROWS
 
 _BLOCK = 4 * 2**20
+#: Rows of an Arrow batch. From files a batch is a record, so this bounds what one bad batch costs.
+_BATCH_ROWS = 1000
 _ZONE = r"(?:[zZ]|[+-]\d\d:?\d\d)$"
 #: Kinds a CSV cell can be turned into, and what to write in it.
 _WRITTEN = {
@@ -88,7 +89,7 @@ def import_csv(
             for batch in _batches(file, sorted({each.column for each in fillings if each.column}), progress):
                 row = np.arange(done + 1, done + 1 + batch.num_rows)
                 arrays = [_values(each, batch, row, file) for each in fillings]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), max_chunksize=BATCH_ROWS)
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema), max_chunksize=_BATCH_ROWS)
                 done += batch.num_rows
         unfinished.replace(folder / f"{file.stem}.arrow")
     finally:

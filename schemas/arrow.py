@@ -47,11 +47,6 @@ class Column:
     default: str | None = None
 
     @property
-    def chunk_type(self) -> pa.DataType:
-        """Arrow type in a chunk; a vector's width is only known with its data."""
-        return _CHUNK_TYPES[self.kind]
-
-    @property
     def writer_type(self) -> pa.DataType:
         """Arrow type as written."""
         if self.kind == "int" and self.high < 2**31:

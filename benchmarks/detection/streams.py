@@ -56,10 +56,6 @@ def _wander(rng: Rng, shape: tuple[int, int]) -> Values:
 
 
 def _square(rng: Rng, shape: tuple[int, int]) -> Values:
-    return 20.0 + 60.0 * ((_phase(shape, rng) > 0.375) & (_phase(shape, rng) < 0.75))
-
-
-def _fixed_square(rng: Rng, shape: tuple[int, int]) -> Values:
     day = _phase(shape, rng)
     return 20.0 + 60.0 * ((day > 0.375) & (day < 0.75))
 
@@ -116,8 +112,8 @@ STREAMS: dict[str, Stream] = {
     "nearly noise-free day": lambda rng, shape: (
         50 + 20 * np.sin(2 * np.pi * _phase(shape, rng)) + 0.05 * rng.normal(size=shape)
     ),
-    "square wave": _fixed_square,
-    "square wave + noise": lambda rng, shape: _fixed_square(rng, shape) + rng.normal(size=shape),
+    "square wave": _square,
+    "square wave + noise": lambda rng, shape: _square(rng, shape) + rng.normal(size=shape),
     "hourly batch": lambda rng, shape: _batches(rng, shape, 12, 2),
     "daily batch": lambda rng, shape: _batches(rng, shape, _DAY, 6),
     "counter (increments)": _counter,

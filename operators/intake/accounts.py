@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 #: Counts by (topic, reason, name or producer).
 Named = Counter[tuple[str, str]]
@@ -45,14 +44,6 @@ class Accounts:
     def balanced(self) -> bool:
         """Whether for every topic what came in is what was decided."""
         return all(2 * counts["in"] == sum(counts.values()) for counts in self.topics().values())
-
-    def by_name(self) -> dict[str, Any]:
-        """The details by topic: refused by reason, ignored and unknown fields by name, late by producer."""
-        found: dict[str, Any] = {}
-        for kind in ("refused", "ignored", "late", "unknown_fields"):
-            for (topic, name), count in sorted(getattr(self, kind).items()):
-                found.setdefault(topic, {}).setdefault(kind, {})[name] = count
-        return found
 
 
 def _of(counts: Named, topic: str) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 
 from pipelines.simulate.arrays import Bools, Floats
 from pipelines.simulate.fleet import SERVICES, Server, Service, server_fields
-from pipelines.simulate.labels import MAGNITUDES
 from pipelines.simulate.scenario import Effect, Scenario, strength
 from pipelines.simulate.streams import stream
 from pipelines.simulate.tables import Table, Words, length
@@ -56,11 +55,6 @@ class Episode:
     end_s: float
     place: Place
     seed: int
-
-    @property
-    def magnitude_name(self) -> str:
-        """``weak``, ``mid`` or ``strong``."""
-        return MAGNITUDES[self.magnitude]
 
     def value(self, triple: Any) -> Any:
         """The entry of a triple for this magnitude."""

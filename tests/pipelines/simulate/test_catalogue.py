@@ -96,4 +96,5 @@ def test_scenarios_follow_one_another_with_quiet_between() -> None:
 
 def test_magnitude_duration_and_share_can_be_asked_for() -> None:
     (episode,), _ = schedule(parse_all(["P11:strong:duration=600:share=0.008"]), 2)
-    assert (episode.magnitude_name, episode.end_s - episode.onset_s, episode.share) == ("strong", 600, 0.008)
+    assert (MAGNITUDES[episode.magnitude], episode.end_s - episode.onset_s) == ("strong", 600)
+    assert episode.share == 0.008
