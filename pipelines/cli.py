@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines import cli_data, cli_dlq, cli_stack
+from pipelines import cli_data, cli_dlq, cli_sentinels, cli_stack
 from pipelines.cli_options import Broker, ClickHouse, ConfigFile, Input, Json
 from pipelines.errors import UsageError
 
@@ -264,6 +264,7 @@ cli_data.register(app)
 app.add_typer(topics, name="topics")
 app.add_typer(cli_stack.app, name="stack")
 app.add_typer(cli_dlq.app, name="dlq")
+app.add_typer(cli_sentinels.app, name="sentinels")
 
 
 #: Errors whose message is all there is to say.

@@ -89,6 +89,8 @@ def load(path: Path) -> Config:
     unknown = [name for name in tree if name not in own]
     if unknown:
         raise source.unknown(unknown[0], own | set(Settings.__struct_fields__) | {"alarm_budget"})
+    if isinstance(core.get("embeddings"), dict) and "sentinels" in core["embeddings"]:
+        core["embeddings"] = core["embeddings"] | {"sentinels": _sentinels(core["embeddings"], source)}
     settings = convert(core, Settings, source)
     config = convert(tree, Config, source)
     config = msgspec.structs.replace(config, settings=settings)
@@ -147,6 +149,11 @@ def json_schema() -> dict[str, Any]:
     definitions = own["$defs"] | core["$defs"]
     file = definitions.pop("Config")
     settings = definitions.pop("Settings")
+    del definitions["SentinelSet"]
+    file_name = {"type": "string", "minLength": 1}
+    definitions["EmbeddingSettings"]["properties"]["sentinels"] = {
+        "anyOf": [file_name, {"type": "array", "items": file_name, "minItems": 1}]
+    }
     properties = {name: value for name, value in file["properties"].items() if name != "settings"}
     properties |= settings["properties"] | {"alarm_budget": {"$ref": "#/$defs/AlarmBudget"}}
     return schema_with_durations(
@@ -159,6 +166,22 @@ def json_schema() -> dict[str, Any]:
             "$defs": definitions,
         }
     )
+
+
+def _sentinels(tree: dict[str, Any], source: Source) -> list[Any]:
+    """What the files that are named hold: every worker needs it, and it is part of what decides."""
+    from pipelines.sentinels import read_all
+
+    named = tree["sentinels"]
+    paths = [named] if isinstance(named, str) else named
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths) or not paths:
+        raise source.error("embeddings.sentinels", "must be a file of driftline sentinels fit, or several")
+    try:
+        every = read_all(paths)
+    except UsageError as problem:
+        raise source.error("embeddings.sentinels", str(problem)) from None
+    made: list[Any] = msgspec.to_builtins(every, builtin_types=(bytes,))
+    return made
 
 
 def _check_settings(settings: Settings, source: Source) -> None:

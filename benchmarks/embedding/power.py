@@ -2,7 +2,8 @@
 
 Without data the vectors are shaped like real text, and once more of topics far apart; with ``--data DIR``
 they are those of ``DIR/vectors.npz`` (``x`` [texts, 384] of your encoder, ``topic`` [texts], -1 for another
-language). The frozen parts are fitted, as the recipe's, to vectors of all topics in no order.
+language; known-bad ones as `sentinels` reads them). The frozen parts are fitted, as the recipe's, to vectors
+of all topics in no order.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.embedding import sentinels
+from benchmarks.embedding.sentinels import AXES, BUCKETS, CLUSTERS, FEATURES, FIT_ROWS, brief
 from benchmarks.embedding.topics import Topics
 from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
@@ -22,9 +25,7 @@ from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
 
 RUNS = {1: "i.i.d.", 20: "runs of 20", 200: "runs of 200"}
-WINDOW, BUCKETS = 1000, 20
-#: Sizes of the frozen parts, as in the recipe's tables.
-FIT_ROWS, FEATURES, CLUSTERS, AXES = 8192, 512, 128, 64
+WINDOW = 1000
 #: The recipe's power at .05/.01 on its own real text, i.i.d. and in runs of 20 (its outliers: on synthetic
 #: topics, one scorer at .05). Its wrong language is found by centroids of known bad text.
 RECIPE = {
@@ -66,8 +67,12 @@ def run(
         tables[f"{pool_name}, 1,000 vectors, at .05/.01"] = beside_recipe(pooled)
         lone = {length: _lone(topics, length, references, quiet, drifted) for length in RUNS}
         tables[f"{pool_name}, one series alone, 5,000 reference vectors"] = {
-            kind: {name: _brief(lone[length][kind]) for length, name in RUNS.items()} for kind in lone[1]
+            kind: {name: brief(lone[length][kind]) for length, name in RUNS.items()} for kind in lone[1]
         }
+        bad = sentinels.cases(topics, folder)
+        if bad:
+            title = f"{pool_name}, 1,000 vectors, at .05/.01, with sentinels"
+            tables[title] = sentinels.power(topics, bad, series, quiet, drifted)
     return tables
 
 
@@ -77,15 +82,10 @@ def beside_recipe(pooled: dict[int, dict[str, P]]) -> dict[str, dict[str, str]]:
     for kind in pooled[1]:
         rows[kind] = {}
         for place, (length, name) in enumerate(RUNS.items()):
-            rows[kind][name] = _brief(pooled[length][kind])
+            rows[kind][name] = brief(pooled[length][kind])
             if place < len(RECIPE[kind]):
                 rows[kind][f"recipe, {name}"] = RECIPE[kind][place]
     return rows
-
-
-def _brief(p: P) -> str:
-    rates = [float((p < level).mean()) for level in (0.05, 0.01)]
-    return "/".join("1" if rate == 1 else f"{rate:.2f}".lstrip("0") for rate in rates)
 
 
 def _kinds(

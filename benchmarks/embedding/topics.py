@@ -112,6 +112,11 @@ class Topics:
         """The kinds of drift that this pool can show."""
         return {name: drift for name, drift in DRIFTS.items() if "foreign" not in drift or len(self.strange)}
 
+    def kept_out(self) -> Floats:
+        """[texts, dim] of one topic that no series has."""
+        start = int(self._start[self._new[0]])
+        return self._x[start : start + int(self._size[self._new[0]])]
+
     def mix(self, random: np.random.Generator) -> Floats:
         """A series' own mix of the usual topics."""
         return random.dirichlet(np.full(len(self._usual), 0.5))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.embedding import sentinels
 from benchmarks.embedding.power import RUNS, pool, sketches
 from benchmarks.embedding.topics import Topics
 from gpu_scorers.scores import FAMILIES
@@ -36,6 +37,12 @@ def run(folder: Path | None = None, series: int = 60, windows: int = 50, seed: i
         for size in sizes
         for row in rates(pool_name, topics, length, size, series, windows, seed)
     ]
+    for pool_name, topics in Topics.every(folder).items():
+        bad = sentinels.cases(topics, folder)
+        for length, sizes in MERGED.items() if bad else ():
+            for size in sizes:
+                values = sentinels.quiet_windows(topics, bad, length, size, series, windows)
+                rows += _rows(pool_name, length, size, values)
     return {"rates": rows}
 
 
@@ -43,8 +50,13 @@ def rates(
     pool_name: str, topics: Topics, length: int, size: int, series: int, windows: int, seed: int
 ) -> list[dict[str, object]]:
     """Rows of the table for one pool, run length and size of windows: all combined, then by family."""
+    return _rows(pool_name, length, size, _windows(topics, length, size, series, windows, seed))
+
+
+def _rows(pool_name: str, length: int, size: int, every: dict[str, np.ndarray]) -> list[dict[str, object]]:
     rows = []
-    for origin, values in _windows(topics, length, size, series, windows, seed).items():
+    for origin, values in every.items():
+        series = len(values)
         row: dict[str, object] = {"vectors": pool_name, "topics": RUNS[length], "rows": size, "p": origin}
         row["windows"] = values.size
         for alpha, bar in BARS.items():
