@@ -1,5 +1,6 @@
 """The ClickHouse sink on the real engine: everything comes back as it went in, once."""
 
+import math
 import uuid
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_buckets_keep_their_sketch_and_say_their_slice(store: Store) -> None:
 
 def test_the_minute_rollup_adds_buckets_and_reads_quantiles_off_the_histogram(store: Store) -> None:
     values = [0.1 * 1.3**n for n in range(20)]
-    bins = [int(-(-_log(value) // _log(GAMMA))) for value in values]
+    bins = [int(-(-math.log(value) // math.log(GAMMA))) for value in values]
     made = [bucket(T0 + 10_000 * n, bins=[b], bin_counts=[1], count=1, sum=1) for n, b in enumerate(bins[:6])]
     made.append(bucket(T0 + 50_000, attribute="x", bins=sorted(bins), bin_counts=[1] * 20, count=20))
     sink = ClickHouseSink(store, "hash")
@@ -183,7 +184,19 @@ def test_the_same_emission_again_adds_no_row(store: Store) -> None:
         first_ms=T0,
         last_ms=T0,
         events=(event(1), event(2)),
-        windows=(AnomalyWindow(**dict.fromkeys(("window_start", "window_end"), T0), **_window),),
+        windows=(
+            AnomalyWindow(
+                event_id=uuid.UUID(int=1),
+                window_start=T0,
+                window_end=T0,
+                score=1.0,
+                p_value=None,
+                observed_value=1.0,
+                expected_low=0.0,
+                expected_high=2.0,
+                sample_count=1,
+            ),
+        ),
         buckets=buckets(bucket(T0)),
         changes=(ChangeRecord(event_time=T0, change_id="c", change_type="config"),),
         edges=(("chat", "node-1", "runs_on"),),
@@ -192,14 +205,14 @@ def test_the_same_emission_again_adds_no_row(store: Store) -> None:
         sink = ClickHouseSink(store, "hash")
         sink.write(emission)
         sink.flush()
-    counts = {table: count(store, table) for table in tables_written}
-    assert counts == {
+    expected = {
         "anomaly_events": 2,
         "anomaly_windows": 1,
         "signal_buckets": 1,
         "change_revisions": 1,
         "topology_edges": 1,
     }
+    assert {table: count(store, table) for table in expected} == expected
 
 
 def test_other_rows_of_the_same_range_are_never_dropped(store: Store) -> None:
@@ -266,23 +279,6 @@ def test_fingerprints_keep_every_bit(store: Store) -> None:
     store.insert("anomaly_events", rows.events_table([loud]), "a")
     answer = store.query("SELECT lower(leftPad(hex(fingerprint), 16, '0')) AS wire FROM anomaly_events")
     assert answer["wire"].to_pylist() == ["fedcba9876543210"]
-
-
-tables_written = ("anomaly_events", "anomaly_windows", "signal_buckets", "change_revisions", "topology_edges")
-_window = {
-    "event_id": uuid.UUID(int=1),
-    "score": 1.0,
-    "p_value": None,
-    "observed_value": 1.0,
-    "sample_count": 1,
-}
-_window |= {"expected_low": 0.0, "expected_high": 2.0}
-
-
-def _log(value: float) -> float:
-    import math
-
-    return math.log(value)
 
 
 def test_a_bucket_row_needs_no_column_that_no_slice_uses() -> None:
