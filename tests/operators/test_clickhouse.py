@@ -121,6 +121,7 @@ def test_a_server_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         "clickhouse://hunter2",
         "chdb:",
         "chdb::memory:",
+        "chdb://folder",
         "http://host:port/db",
         "http://host/data-base",
         "/just/a/folder",
