@@ -1,14 +1,18 @@
 """Fold, build and score for callers that hold numpy arrays: state stays numpy, the work is torch's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from gpu_scorers import fold as folding
+from gpu_scorers.layout import Layout
 from gpu_scorers.reference import Reference, held_out
 from gpu_scorers.spec import Spec
+from gpu_scorers.view import together, view
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -60,14 +64,50 @@ def build(spec: Spec, buckets: Floats) -> list[Model]:
     return [Model(*each) for each in zip(model, effective.tolist(), null, strict=True)]
 
 
-@torch.inference_mode()
-def score(spec: Spec, models: Floats, windows: Floats, recent: Floats | None = None) -> Windows:
-    """Windows [series, whole] against their series' models [series, parameters], in one batch.
+class Due(NamedTuple):
+    """Windows [series, whole] of one spec, and the models [series, parameters] they are held against.
 
     ``recent`` [series, whole] are the sums of where each series has been of late.
     """
-    there = torch.from_numpy(models).to(spec.device)
-    effective = torch.ones(len(models), dtype=torch.float64, device=spec.device)
-    late = None if recent is None else torch.from_numpy(recent).to(spec.device)
-    scores = Reference(spec, there, effective).score(torch.from_numpy(windows).to(spec.device), late)
-    return Windows(*(t.cpu().numpy() for t in (scores.p, scores.observed, scores.expected)))
+
+    spec: Spec
+    models: Floats
+    windows: Floats
+    recent: Floats | None = None
+
+
+def score(spec: Spec, models: Floats, windows: Floats, recent: Floats | None = None) -> Windows:
+    """Score windows of one spec, see `Due`, in one batch."""
+    return score_each([Due(spec, models, windows, recent)])[0]
+
+
+@torch.inference_mode()
+def score_each(every: Sequence[Due]) -> list[Windows]:
+    """Score windows of several specs, all with ``recent`` or none; those of one layout in one batch.
+
+    Few series are due at a time, so that calls cost more than numbers: only what needs its own spec is done
+    spec by spec.
+    """
+    alike: dict[Layout, list[int]] = {}
+    for place, due in enumerate(every):
+        alike.setdefault(due.spec.alone.layout, []).append(place)
+    found: dict[int, Windows] = {}
+    for places in alike.values():
+        parts = [every[place] for place in places]
+        there = [torch.from_numpy(due.models).to(due.spec.device) for due in parts]
+        seen = together([view(due.spec, torch.from_numpy(due.windows).to(due.spec.device)) for due in parts])
+        lates = [
+            view(due.spec, torch.from_numpy(due.recent).to(due.spec.device))
+            for due in parts
+            if due.recent is not None
+        ]
+        effective = torch.ones(len(seen.n), dtype=torch.float64, device=seen.n.device)
+        reference = Reference(seen.spec, torch.cat(there), effective)
+        scores = reference.judge(seen, together(lates) if lates else None)
+        whole = [t.cpu().numpy() for t in (scores.p, scores.observed, scores.expected)]
+        start = 0
+        for place, due in zip(places, parts, strict=True):
+            end = start + len(due.models)
+            found[place] = Windows(*(part[start:end] for part in whole))
+            start = end
+    return [found[place] for place in range(len(every))]

@@ -12,7 +12,7 @@ from gpu_scorers.scores import Scorer, scorers
 from gpu_scorers.scores.mean import MMD_ADJ, strayed
 from gpu_scorers.scores.mix import CLUS, effective_share
 from gpu_scorers.spec import Spec
-from gpu_scorers.view import view
+from gpu_scorers.view import View, view
 
 #: Fewer reference buckets say nothing about their own variance.
 LEAST_BUCKETS = 4
@@ -68,10 +68,13 @@ class Reference:
             recent: f64 [series, whole], sums of where each series has been of late: the scatter is the
                 reference's, its centre this. What is asked wanders over the day; None: it does not.
         """
-        seen = view(self.spec, windows)
+        late = None if recent is None else view(self.spec, recent)
+        return self.judge(view(self.spec, windows), late)
+
+    def judge(self, seen: View, late: View | None) -> Scores:
+        """`score` of windows that are means already."""
         models = self._models()
-        if recent is not None:
-            late = view(self.spec, recent)
+        if late is not None:
             models = {scorer: scorer.follow(model, late) for scorer, model in models.items()}
         # what scatters from vector to vector does not grow with the mix: only what comes in runs does
         asked = strayed(models[MMD_ADJ], seen)

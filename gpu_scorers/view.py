@@ -1,7 +1,7 @@
 """What the scorers look at: means per vector, and the same less what topics and prompts lead to expect."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -58,6 +58,27 @@ class View:
         where = self.spec.layout.blocks[name]
         first = self.spec.layout.blocks["far"].start
         return self.counts[..., where.start - first : where.stop - first]
+
+
+def whitened(view: View) -> Tensor:
+    """f64 [..., dim]: the adjusted mean along the whitened axes."""
+    return view.block("lin", "adjusted") @ view.spec.whitening
+
+
+def together(views: Sequence[View]) -> View:
+    """Windows of several specs of one layout, one after another, as tests look at them.
+
+    What a test takes of a spec is here one a window: the weights, and the whitened means.
+    """
+    if len(views) == 1:
+        return views[0]
+    first = views[0]
+    weight = torch.cat([each.spec.weight.expand(len(each.n), -1) for each in views])
+    names = ("n", "mean", "adjusted", "asked", "share", "foretold", "usual", "counts")
+    parts: dict[str, Any] = {name: torch.cat([getattr(each, name) for each in views]) for name in names}
+    joined = View(spec=replace(first.spec.alone, weight=weight), **parts)
+    joined._known[whitened] = torch.cat([whitened(each) for each in views])
+    return joined
 
 
 def view(spec: Spec, sketches: Tensor) -> View:

@@ -8,16 +8,12 @@ from torch import Tensor
 from gpu_scorers import moments
 from gpu_scorers.scores.scorer import Model, Scorer, Tested
 from gpu_scorers.tails import f_tail
-from gpu_scorers.view import View
+from gpu_scorers.view import View, whitened
 
 #: Square of the share of a predicted move that a prediction may be off by.
 _MISFIT = 0.1
 #: Moves of so many times the usual variance are usual.
 _USUAL = 2.0
-
-
-def _whitened(view: View) -> Tensor:
-    return view.block("lin", "adjusted") @ view.spec.whitening
 
 
 def _kernel_model(view: View) -> Model:
@@ -54,7 +50,7 @@ def _kernel_test(model: Model, view: View, unusual: Tensor) -> Tested:
 
 
 def _direction_model(view: View) -> Model:
-    mean = view.once(_whitened)
+    mean = view.once(whitened)
     model = moments.fit(mean, view.n)
     spread, surer = moments.coordinate_spread(mean, view.n, model["centre"])
     return {**model, "spread": spread, "surer": surer}
@@ -63,16 +59,16 @@ def _direction_model(view: View) -> Model:
 def _whitened_model(view: View) -> Model:
     # topics in runs move some axes far more than others: each counts in units of its own scatter
     scale = view.once(_direction_model)["spread"].rsqrt()
-    return {**moments.fit(view.once(_whitened) * scale[:, None], view.n), "scale": scale}
+    return {**moments.fit(view.once(whitened) * scale[:, None], view.n), "scale": scale}
 
 
 def _whitened_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    f, df1, df2 = moments.pseudo_f(model, view.once(_whitened) * model["scale"], view.n, unusual)
+    f, df1, df2 = moments.pseudo_f(model, view.once(whitened) * model["scale"], view.n, unusual)
     return Tested(f_tail(f, df1, df2), f, torch.ones_like(f))
 
 
 def _direction_test(model: Model, view: View, unusual: Tensor) -> Tested:
-    t2, dof = moments.largest_t2(model, view.once(_whitened), view.n, unusual)
+    t2, dof = moments.largest_t2(model, view.once(whitened), view.n, unusual)
     width = view.spec.layout.dim
     p = (f_tail(t2, torch.ones_like(t2), dof) * width).clamp(max=1.0)
     return Tested(p, t2, torch.full_like(t2, 2 * math.log(max(width, 2))))
@@ -84,11 +80,11 @@ def _kernel_follow(model: Model, view: View) -> Model:
 
 
 def _whitened_follow(model: Model, view: View) -> Model:
-    return moments.follow(model, view.once(_whitened) * model["scale"], view.n)
+    return moments.follow(model, view.once(whitened) * model["scale"], view.n)
 
 
 def _direction_follow(model: Model, view: View) -> Model:
-    return moments.follow(model, view.once(_whitened), view.n)
+    return moments.follow(model, view.once(whitened), view.n)
 
 
 MMD_ADJ = Scorer("mmd_adj", 3, "mean", _kernel_model, _kernel_test, _kernel_follow)

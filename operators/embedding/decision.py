@@ -1,7 +1,7 @@
 """From windows to verdicts: one batched score a spec, calibration pooled over series, the alarm budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,6 @@ from gpu_scorers import arrays
 from gpu_scorers.calibration import Calibration
 from gpu_scorers.scores import FAMILIES, SCORERS, budget_shares, scorers
 from gpu_scorers.scores.sentinel import sentinel
-from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
 from operators.embedding.slices import Slice
@@ -48,19 +47,28 @@ class Decision:
         """References changed: pool their held-out values anew when next needed."""
         self._stale = True
 
+    def score(
+        self, due: Sequence[tuple[Group, Sequence[tuple[Series, Window]]]]
+    ) -> list[arrays.Windows | None]:
+        """Score the due windows of groups against where their series were, for `decide`."""
+        ready = [(group, [pair for pair in windows if pair[0].warm]) for group, windows in due]
+        return _scored([(group, some, [series.recent for series, _ in some]) for group, some in ready])
+
     def decide(
         self,
         group: Group,
         due: Sequence[tuple[Series, Window]],
-        pool: Sequence[Series],
+        scores: arrays.Windows | None,
+        pool: Callable[[], Sequence[Series]],
         now_ms: int,
         frozen: set[Slice],
     ) -> tuple[list[EmbeddingVerdict], list[tuple[Series, Window]]]:
-        """Score the due windows of a group.
+        """Decide on the due windows of a group.
 
         Args:
             group: The spec's group.
             due: Windows of its series.
+            scores: What `score` gave of them.
             pool: Series of the shard that have a reference: their held-out values calibrate.
             now_ms: End of the bucket that closed.
             frozen: Slices inside an open anomaly.
@@ -69,12 +77,13 @@ class Decision:
             A verdict for each family of each window, and the windows that may join a reference.
         """
         if self._stale:
-            usual = float(np.median([series.effective for series in pool])) if pool else 0.1
-            null = [series.null[:, : len(SCORERS)] for series in pool]
+            known = pool()
+            usual = float(np.median([series.effective for series in known])) if known else 0.1
+            null = [series.null[:, : len(SCORERS)] for series in known]
             self._held_out, self._stale = (null, usual), False
             self._calibrations.clear()
         ready = [(series, window) for series, window in due if series.warm]
-        said = self._test(group, 0, ready, [series.recent for series, _ in ready])
+        said = self._test(group, 0, ready, scores)
         quiet = [pair for pair in due if not pair[0].warm and pair[0].slice not in frozen]
         for series, standing in zip((series for series, _ in ready), said, strict=True):
             window = standing.window
@@ -105,21 +114,25 @@ class Decision:
                 window = series.longer[scale].taken()
                 if series.warm and window.parts >= 2:
                     gathered.append((series, window))
-            said = self._test(group, scale + 1, gathered, [window.before for _, window in gathered])
+            (scores,) = _scored([(group, gathered, [window.before for _, window in gathered])])
+            said = self._test(group, scale + 1, gathered, scores)
             for (series, _), standing in zip(gathered, said, strict=True):
                 standing.window.sums = standing.window.before = np.zeros(0)  # what stands is the verdict
                 series.standing[scale] = standing
 
     def _test(
-        self, group: Group, scale: int, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
+        self,
+        group: Group,
+        scale: int,
+        windows: Sequence[tuple[Series, Window]],
+        scores: arrays.Windows | None,
     ) -> list[Standing]:
-        """Calibrated p-values of the families for each window against where its series was, in one batch.
+        """Calibrated p-values of the families for each scored window.
 
         What they say before calibration joins the null values of their kind, unless it may be an alarm.
         """
-        if not windows or group.spec is None:
+        if scores is None:
             return []
-        scores = _scored(group.spec, windows, recent)
         calibration = self._calibration(group, scale)
         p, leading = calibration.families(scores.p)
         rows = np.arange(len(windows))[:, None]
@@ -225,20 +238,32 @@ class Decision:
 
 
 def _scored(
-    whole: Spec, windows: Sequence[tuple[Series, Window]], recent: Sequence[Floats]
-) -> arrays.Windows:
-    """Windows against their references: those scored given prompts in one batch, lone ones in another."""
-    p, observed, expected = np.empty((3, len(windows), len(scorers(whole.layout))))
-    for lone in (False, True):
-        rows = [row for row, (series, _) in enumerate(windows) if series.lone == lone]
-        if rows:
-            spec = Group.spec_of(whole, windows[rows[0]][0])
-            models = np.stack([windows[row][0].model for row in rows])
-            sums = np.stack([windows[row][1].sums[: spec.layout.whole] for row in rows])
-            late = np.stack([recent[row][: spec.layout.whole] for row in rows])
-            part = arrays.score(spec, models, sums, late)
-            p[rows], observed[rows], expected[rows] = part.p, part.observed, part.expected
-    return arrays.Windows(p, observed, expected)
+    asked: Sequence[tuple[Group, Sequence[tuple[Series, Window]], Sequence[Floats]]],
+) -> list[arrays.Windows | None]:
+    """Windows of groups against their references, and where each series was; None where there are none.
+
+    Those that are scored given prompts and lone ones have a spec each.
+    """
+    found: list[arrays.Windows | None] = [None for _ in asked]
+    places: list[tuple[arrays.Windows, list[int]]] = []
+    due: list[arrays.Due] = []
+    for number, (group, windows, recent) in enumerate(asked):
+        if group.spec is None or not windows:
+            continue
+        scores = arrays.Windows(*np.empty((3, len(windows), len(scorers(group.spec.layout)))))
+        found[number] = scores
+        for lone in (False, True):
+            rows = [row for row, (series, _) in enumerate(windows) if series.lone == lone]
+            if rows:
+                spec = Group.spec_of(group.spec, windows[rows[0]][0])
+                models = np.stack([windows[row][0].model for row in rows])
+                sums = np.stack([windows[row][1].sums[: spec.layout.whole] for row in rows])
+                late = np.stack([recent[row][: spec.layout.whole] for row in rows])
+                due.append(arrays.Due(spec, models, sums, late))
+                places.append((scores, rows))
+    for (scores, rows), part in zip(places, arrays.score_each(due), strict=True):
+        scores.p[rows], scores.observed[rows], scores.expected[rows] = part.p, part.observed, part.expected
+    return found
 
 
 def _statistics(group: Group) -> tuple[str, ...]:

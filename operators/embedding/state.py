@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from operators.settings import Settings
 if TYPE_CHECKING:
     from operators.embedding.decision import Decision
     from operators.embedding.group import Group, GroupKey
+    from operators.embedding.series import Series
 
 #: Columns that tell groups apart.
 _GROUP_NAMES = ("topic", "side", "embedder_version", "service", "request_model")
@@ -71,8 +73,7 @@ class EmbeddingState:
         verdicts: list[EmbeddingVerdict] = []
         self._close(bucket_ms, end_ms)
         if end_ms % period_ms == 0:
-            for key in sorted(self.groups):
-                verdicts.extend(self._score(self.groups[key], end_ms))
+            verdicts.extend(self._judge(end_ms))
         return _one_each(verdicts)
 
     def _close(self, bucket_ms: int, end_ms: int) -> None:
@@ -153,16 +154,20 @@ class EmbeddingState:
             x = flat[starts[own][:, None] + np.arange(width)]
             group.add(Rows(bucket[own], requests[own], x, cell.astype(np.int64), feeds, tuple(known)))
 
-    def _score(self, group: Group, now_ms: int) -> list[EmbeddingVerdict]:
-        """Verdicts of a group at the end of a detection period, and what its references learn from it."""
+    def _judge(self, now_ms: int) -> Iterator[EmbeddingVerdict]:
+        """Verdicts at the end of a detection period; references learn from it, group by group."""
         decision = self._decisions()
-        due = group.due(now_ms)
-        frozen = {each for side, each, _ in self.frozen if side == group.key.side}
-        pool = [series for each in sorted(self.groups) for series in self.groups[each].references()]
-        verdicts, quiet = decision.decide(group, due, pool, now_ms, frozen)
-        if group.learn(quiet, now_ms):
-            decision.recalibrate()
-        return verdicts
+        due = [(self.groups[key], self.groups[key].due(now_ms)) for key in sorted(self.groups)]
+        for (group, windows), scores in zip(due, decision.score(due), strict=True):
+            frozen = {each for side, each, _ in self.frozen if side == group.key.side}
+            verdicts, quiet = decision.decide(group, windows, scores, self._references, now_ms, frozen)
+            yield from verdicts
+            if group.learn(quiet, now_ms):
+                decision.recalibrate()
+
+    def _references(self) -> list[Series]:
+        """Series that have a reference of their own, in a fixed order."""
+        return [series for key in sorted(self.groups) for series in self.groups[key].references()]
 
     def _decisions(self) -> Decision:
         if self._decision is None:

@@ -67,6 +67,21 @@ def test_a_batch_says_what_each_series_says_alone(world):
         np.testing.assert_allclose(together[series], alone[0], rtol=1e-9)
 
 
+def test_windows_of_several_specs_say_side_by_side_what_they_say_alone(random):
+    due = []
+    for seed in range(3):
+        x = random.normal(size=(400, 16))
+        spec = Spec.fit(x, features=32, clusters=8 if seed < 2 else 6, axes=4, seed=seed)
+        buckets = np.stack([_sketches(spec, lambda n: random.normal(size=(n, 16)), 2) for _ in range(8)], 1)
+        models = np.stack([each.model for each in arrays.build(spec, buckets)])
+        windows = _sketches(spec, lambda n: random.normal(size=(n, 16)) + 0.1, 2)
+        due.append(arrays.Due(spec, models, windows, buckets[:, -1]))
+    for one, together in zip(due, arrays.score_each(due), strict=True):
+        alone = arrays.score(*one)
+        for name in ("p", "observed", "expected"):
+            assert np.array_equal(getattr(alone, name), getattr(together, name))
+
+
 def test_calibrated_size_and_power(world):
     spec, buckets, draw = world
     reference = Reference.build(spec, torch.from_numpy(buckets))
