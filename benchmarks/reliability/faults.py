@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability import RUNS, recorded
-from benchmarks.reliability.outcome import Outcome, differences, of_files
+from benchmarks.reliability.outcome import IDLE_S, Outcome, differences, of_files
 from benchmarks.reliability.place import PARTS, FaultError, Place
 from benchmarks.reliability.recorded import Record
 from pipelines.stack import Stack
@@ -55,24 +55,31 @@ KINDS: dict[str, Sequence[str]] = {**KILLED, **dict.fromkeys((*MISLED, *AWAY), E
 
 
 @cache
-def calm_contract() -> tuple[list[Record], Outcome]:
+def calm_contract(idle_s: int = IDLE_S) -> tuple[list[Record], Outcome]:
     """The contract's recording and what the loop makes of it."""
     records = recorded.contract()
-    return records, _calm(records)
+    return records, _calm(records, idle_s)
 
 
-def _calm(records: Sequence[Record]) -> Outcome:
+def _calm(records: Sequence[Record], idle_s: int = IDLE_S) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
-        return of_files(records, Path(folder))
+        return of_files(records, Path(folder), idle_s=idle_s)
 
 
 class Run:
     """One run of one engine under one kind of fault, struck so many times at moments drawn from the seed."""
 
     def __init__(
-        self, stack: Stack, engine: str, kind: str, seed: int, folder: Path, strikes: int | None = None
+        self,
+        stack: Stack,
+        engine: str,
+        kind: str,
+        seed: int,
+        folder: Path,
+        strikes: int | None = None,
+        idle_s: int = IDLE_S,
     ) -> None:
-        self.stack, self.engine, self.kind = stack, engine, kind
+        self.stack, self.engine, self.kind, self._idle_s = stack, engine, kind, idle_s
         self.random = random.Random(f"{kind} {seed}")
         self.name = f"run_{engine}_{seed}_{''.join(c for c in kind if c.isalnum())}"
         self.folder = folder / f"{self.name}-{time.time_ns()}"
@@ -91,8 +98,8 @@ class Run:
         self.stack.up(*PARTS[self.engine])
         if self.kind in MISLED:
             return self._mislead()
-        records, wanted = calm_contract()
-        self.place = Place(self.stack, self.engine, self.name, records, self.folder)
+        records, wanted = calm_contract(self._idle_s)
+        self.place = Place(self.stack, self.engine, self.name, records, self.folder, idle_s=self._idle_s)
         cuts = [len(records) * n // (self.strikes + 1) for n in range(self.strikes + 2)]
         pieces = [records[a:b] for a, b in pairwise(cuts)]
         try:
@@ -102,7 +109,7 @@ class Run:
             found, fed = self.place.finish(), self.place.fed()
             if len(fed) != len(records):
                 self.notes["fed_more"] = len(fed) - len(records)
-                wanted = _calm(fed)
+                wanted = _calm(fed, self._idle_s)
             return self._compare(found, wanted)
         finally:
             self.place.close()

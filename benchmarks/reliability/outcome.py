@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from benchmarks.reliability.recorded import Record
+from benchmarks.reliability.topics import ends
 from operators.clickhouse import Store
+from operators.settings import Settings, Windows
 from pipelines.config import Config
 from pipelines.engines.job import Job
 from pipelines.engines.report import by_outcome
 from pipelines.run import start
 from schemas.rows import Count
 
+#: How long a partition that brings nothing holds back the time of all.
+IDLE_S = Windows().idle_s
 Key = tuple[str, int, str]
 #: Tables whose rows have no second version: raw, they are as many as by key.
 TABLES = ("signal_buckets", "anomaly_windows", "change_revisions")
@@ -57,8 +60,11 @@ class Outcome:
         return by_outcome(self.counts)
 
 
-def of_files(records: Iterable[Record], folder: Path, engine: str = "local") -> Outcome:
-    """What an engine in this process makes of the records, undisturbed, from files."""
+def of_files(records: Iterable[Record], folder: Path, engine: str = "local", idle_s: int = IDLE_S) -> Outcome:
+    """What an engine in this process makes of the records, undisturbed, from files.
+
+    ``idle_s`` changes nothing of that but the settings' hash, which events carry.
+    """
     queues: dict[Path, list[bytes]] = {}
     for record in records:
         path = folder / "in" / record.topic / str(record.partition)
@@ -71,6 +77,7 @@ def of_files(records: Iterable[Record], folder: Path, engine: str = "local") -> 
         output=str(folder / "out"),
         clickhouse=f"chdb:{folder / 'db'}",
         engine=engine,
+        settings=Settings(windows=Windows(idle_s=idle_s)),
     )
     report = start(Job(config, until_end=True))
 
@@ -160,12 +167,11 @@ def read(servers: str, topic: str, partition: int = 0) -> list[tuple[list[tuple[
     words: dict[str, Any] = {"bootstrap.servers": servers, "group.id": "reads-alone"}
     words |= {"enable.auto.commit": False, "isolation.level": "read_committed"}
     words |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
-    admin, consumer = AdminClient({"bootstrap.servers": servers}), Consumer(words)
+    end = ends(servers, [(topic, partition)])[topic, partition]
+    consumer = Consumer(words)
     found = []
     try:
-        place = TopicPartition(topic, partition, OFFSET_BEGINNING)
-        end = admin.list_offsets({place: OffsetSpec.latest()})[place].result().offset
-        consumer.assign([place])
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
         while True:
             record = consumer.poll(1.0)
             if record is None:

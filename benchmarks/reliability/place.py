@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from benchmarks.reliability.commanded import Command
-from benchmarks.reliability.outcome import Outcome, lag, of_kafka, read
+from benchmarks.reliability.outcome import IDLE_S, Outcome, lag, of_kafka, read
 from benchmarks.reliability.recorded import Record
 from benchmarks.reliability.topics import FOREVER, PATIENCE_S, recreate
 from operators.clickhouse import Store, StoreError
@@ -41,6 +41,7 @@ class Place:
         records: Sequence[Record],
         folder: Path,
         keep: Mapping[str, str] = FOREVER,
+        idle_s: int = IDLE_S,
     ) -> None:
         folder.mkdir(parents=True)
         self.stack, self.engine, self.name, self.folder = stack, engine, name, folder
@@ -60,6 +61,7 @@ class Place:
             "input": f"kafka://{stack.kafka}",
             "output": f"kafka://{stack.kafka}",
             "clickhouse": self.url,
+            "windows": {"idle": f"{idle_s}s"},
             "kafka": {"group": name, "client": "confluent-kafka", "topics": sorted(self.partitions)},
         }
         if engine == "local":

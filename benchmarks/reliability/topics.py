@@ -37,20 +37,29 @@ def make(servers: str, topics: Mapping[str, int], config: Mapping[str, str] = FO
     """Make topics, and return once the broker has opened every partition: it tells of them before."""
     admin = AdminClient({"bootstrap.servers": servers})
     wanted = [NewTopic(topic, count, 1, config=dict(config)) for topic, count in topics.items()]
-    partitions = {TopicPartition(topic, n) for topic, count in topics.items() for n in range(count)}
 
     def made() -> bool:
         for answer in admin.create_topics(wanted).values():
             _settled(answer.result, KafkaError.TOPIC_ALREADY_EXISTS)  # by a try that was not heard to the end
         return True
 
-    def opened() -> bool:
-        for end in admin.list_offsets(dict.fromkeys(partitions, OffsetSpec.latest())).values():
-            end.result()
+    _until(made, f"the making of {', '.join(topics)}")
+    ends(servers, [(topic, n) for topic, count in topics.items() for n in range(count)])
+
+
+def ends(servers: str, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The offset behind the last record of each partition, open transactions included."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    latest = {TopicPartition(*place): OffsetSpec.latest() for place in partitions}
+    found: dict[tuple[str, int], int] = {}
+
+    def answered() -> bool:
+        for place, end in admin.list_offsets(latest).items():
+            found[place.topic, place.partition] = end.result().offset
         return True
 
-    _until(made, f"the making of {', '.join(topics)}")
-    _until(opened, f"the logs of {', '.join(topics)}")
+    _until(answered, f"the logs of {', '.join(sorted({topic for topic, _ in partitions}))}")
+    return found
 
 
 def _settled(answer: Callable[[], object], code: int) -> None:

@@ -16,6 +16,7 @@ TOPIC = "telemetry.requests.v1"
 OTHER = "somebody.elses.v1"
 FAR_MS = 300_001
 GOOD = 400
+PATIENT = {"bootstrap_timeout_s": 180.0, "timeout_s": 180.0}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,9 @@ def broker() -> tuple[Producer, str]:
 
 
 def committed(servers: str, group: str, topic: str = TOPIC) -> int:
-    client = connect("kafka-python", KafkaOptions(servers=servers, group=group, api_version=(2, 3)))
+    client = connect(
+        "kafka-python", KafkaOptions(servers=servers, group=group, api_version=(2, 3), **PATIENT)
+    )
     try:
         client.assign({(topic, 0): None})
         return client.position((topic, 0))

@@ -11,6 +11,9 @@ from kafka import KafkaAdminClient
 
 from benchmarks.reliability.topics import FOREVER, PATIENCE_S, make
 
+#: A machine that is slow to start a worker leaves all partitions silent for longer than makes them idle; then
+#: what is read first would go ahead of the rest, and the rest be late.
+NEVER_IDLE_S = 86_400
 Headers = list[tuple[str, bytes]]
 
 

@@ -13,6 +13,7 @@ from benchmarks.reliability.outcome import Outcome
 from benchmarks.reliability.recorded import Record
 from pipelines.stack import NotInstalledError, Stack
 from pipelines.stack.jars import SETS, jars, java
+from tests.engines.broker import NEVER_IDLE_S
 
 HERE = Path(__file__).parent
 
@@ -46,13 +47,13 @@ def _quick_to_start() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def records() -> Sequence[Record]:
     """What all engines are held to, in order of time."""
-    return calm_contract()[0]
+    return calm_contract(NEVER_IDLE_S)[0]
 
 
 @pytest.fixture(scope="session")
 def wanted() -> Outcome:
     """What the in-process loop makes of it, undisturbed."""
-    return calm_contract()[1]
+    return calm_contract(NEVER_IDLE_S)[1]
 
 
 @pytest.fixture(scope="session")

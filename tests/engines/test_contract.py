@@ -12,6 +12,7 @@ from benchmarks.reliability.outcome import Outcome, differences, of_files
 from benchmarks.reliability.place import PARTS, Feed, Place
 from benchmarks.reliability.recorded import Record
 from pipelines.stack import Stack
+from tests.engines.broker import NEVER_IDLE_S
 
 ON_FILES = "beam in this process"
 
@@ -22,11 +23,11 @@ def found(
 ) -> Iterator[Outcome]:
     folder, engine = tmp_path_factory.mktemp("engine"), str(request.param)
     if engine == ON_FILES:
-        yield of_files(records, folder, "beam")
+        yield of_files(records, folder, "beam", NEVER_IDLE_S)
         return
     stack: Stack = request.getfixturevalue("stack")
     stack.up(*PARTS[engine])
-    place = Place(stack, engine, f"contract_{engine}", records, folder / "run")
+    place = Place(stack, engine, f"contract_{engine}", records, folder / "run", idle_s=NEVER_IDLE_S)
     try:
         feed = Feed(stack.kafka, shuffled(records), over_s=0.0)
         feed.start()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from benchmarks.reliability.faults import Run
 from pipelines.stack import Stack
+from tests.engines.broker import NEVER_IDLE_S
 
 
 def test_nothing_is_lost_or_doubled_when_servers_are_killed(stack: Stack, tmp_path: Path) -> None:
-    assert Run(stack, "local", "kill kafka, clickhouse", 1, tmp_path, strikes=2).measure() == []
+    run = Run(stack, "local", "kill kafka, clickhouse", 1, tmp_path, strikes=2, idle_s=NEVER_IDLE_S)
+    assert run.measure() == []

@@ -29,7 +29,7 @@ from pipelines.run import start
 from pipelines.stack import Stack
 from pipelines.stack.ports import Ports
 from tests.contract import recording
-from tests.engines.broker import until
+from tests.engines.broker import NEVER_IDLE_S, until
 
 
 class Worker:
@@ -80,7 +80,7 @@ def place(
 ) -> Iterator[Place]:
     stack.up(*PARTS["faust"])
     name = re.sub(r"\W+", "_", request.node.name).strip("_")
-    place = Place(stack, "faust", name, records, tmp_path / "run")
+    place = Place(stack, "faust", name, records, tmp_path / "run", idle_s=NEVER_IDLE_S)
     yield place
     place.close()
 
