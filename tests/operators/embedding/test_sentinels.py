@@ -81,7 +81,7 @@ def _events(settings, stream, shares):
 
 
 def test_an_event_names_the_sentinel_that_answers_lie_near(watched, stream):
-    events = _events(watched, stream, [0.003] * 30 + [0.06] * 4)
+    events = _events(watched, stream, [0.003] * 18 + [0.06] * 3)
     near = [event for event in events if event.statistic == "near:refusals"]
     assert near
     assert near[-1].signal == "gen_ai.output.embedding"
@@ -89,11 +89,11 @@ def test_an_event_names_the_sentinel_that_answers_lie_near(watched, stream):
     assert 0.03 < near[-1].observed_value < 0.1
     assert near[-1].baseline_value < 0.01
     assert "output embeddings lie near refusals, baseline 0." in near[-1].summary
-    assert near[-1].window_start >= 30 * 60_000
+    assert near[-1].window_start >= 18 * 60_000
 
 
 def test_quiet_answers_raise_none(watched, stream):
-    assert not _events(watched, stream, [0.003] * 40)
+    assert not _events(watched, stream, [0.003] * 20)
 
 
 def test_without_sentinels_nothing_of_them_is_there(settings, stream, drive):
@@ -102,16 +102,16 @@ def test_without_sentinels_nothing_of_them_is_there(settings, stream, drive):
         msgspec.json.encode(EmbeddingSettings()), type=EmbeddingSettings
     )
     state = EmbeddingState(settings)
-    verdicts = drive(state, stream, 0, 20)
+    verdicts = drive(state, stream, 0, 3)
     assert len({verdict.key.statistic for verdict in verdicts}) == 5
     assert b"sentinel" not in state.snapshot()
 
 
 def test_a_restored_state_goes_on_to_the_bit(watched, stream, drive):
     whole = EmbeddingState(watched)
-    drive(whole, stream, 0, 20)
+    drive(whole, stream, 0, 12)
     other = EmbeddingState.restore(whole.snapshot(), watched)
-    for bucket_ms in range(20 * 60_000, 23 * 60_000, 10_000):
+    for bucket_ms in range(12 * 60_000, 14 * 60_000, 10_000):
         rows = project(stream.chunk(bucket_ms, vectors=_vectors(stream, 0.05)), watched)
         for state in (whole, other):
             state.add(pa.Table.from_batches([rows]))
@@ -141,7 +141,7 @@ def test_sentinels_are_part_of_the_settings_hash(settings, watched):
 )
 def test_sentinels_of_other_vectors_are_left_out_and_told(settings, stream, drive, caplog, other):
     with caplog.at_level(logging.WARNING):
-        verdicts = drive(EmbeddingState(_with(settings, _set(**other))), stream, 0, 20)
+        verdicts = drive(EmbeddingState(_with(settings, _set(**other))), stream, 0, 3)
     assert not any(verdict.key.statistic.startswith("near:") for verdict in verdicts)
     told = caplog.text
     assert "outputs of e1 with 24 dimensions have no sentinels: there are refusals" in told
