@@ -21,6 +21,8 @@ from schemas.outputs import Severity, Symptom
 DETECTOR = "absence/1"
 #: Samples a silence must have cost, by the learnt rate: e**-12 is one in 160,000.
 _COST = 12.0
+#: Windows that a silence lasts at the least.
+_LEAST = 3
 #: A silence must be this many times the longest gap before.
 _LONGER = 2.5
 #: Silences beyond this are of a series too sparse to be missed (s).
@@ -98,7 +100,7 @@ class Absence:
         keep = np.exp(-gap / _MEMORY)
         started = self.seen[index] == 0
         # a silence that was told was none of its own: it counts for as long as it took to be told
-        told = np.maximum(_COST / np.maximum(self.rate[index] * self.window_s, 1e-9), 3)
+        told = np.maximum(_COST / np.maximum(self.rate[index] * self.window_s, 1e-9), _LEAST)
         usual = np.minimum(gap - 1, np.maximum(told, _LONGER * self.gap[index]))
         mean = samples / (gap * self.window_s)
         learnt = self.rate[index] * keep + mean * (1 - keep)
@@ -116,7 +118,8 @@ class Absence:
         cost = self.rate * gap * self.window_s
         dense = self.rate * _LIMIT_S >= _COST
         known = (self.seen >= _KNOWN) & dense
-        missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & (gap >= 3) & (gap > _LONGER * self.gap)
+        lasts = (gap >= _LEAST) & (gap > _LONGER * self.gap)
+        missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & lasts
         return missing | self.gone
 
     def findings(self, catalogue: Catalogue) -> tuple[list[Finding], list[Base]]:
@@ -219,20 +222,16 @@ class Absence:
         carries = base.topic in _CARRIES and base.signal in _SPOKESMEN
         if not carries or self._scaled_in(catalogue, base, gap) or self._rolled_out(catalogue, base, gap):
             return "info", "telemetry_fault"
-        width = gap
-        if width > _RING // 2:
+        parent = _parent(catalogue, base)
+        if parent is None or gap > _RING // 2:
             return "info", "telemetry_fault"  # how it was before is not known any more
-        for parent in _parents(catalogue, base):
-            after, before = self._sum(parent, 0, width), self._sum(parent, width, width)
-            lost, carried = before - after, float(self.rate[place]) * width * self.window_s
-            # a parent that is silent itself has no part that is missing: it answers for itself
-            alive = after >= _ALIVE * before
-            if alive and lost >= 0.5 * carried and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0):
-                return "warning", "telemetry_fault"
-            if alive and gap >= _VANISHED and "replica" in dict(base.slice) and self._asked(catalogue, base):
-                return "warning", "telemetry_fault"
-            break
-        return "info", "telemetry_fault"
+        after, before = self._sum(parent, 0, gap), self._sum(parent, gap, gap)
+        lost = before - after
+        # a parent that is silent itself has no part that is missing: it answers for itself
+        alive = after >= _ALIVE * before
+        shed = lost >= 0.5 * expected and lost >= _SIGNIFICANT * np.sqrt(before + after + 1.0)
+        unasked = gap >= _VANISHED and "replica" in dict(base.slice) and self._asked(catalogue, base)
+        return "warning" if alive and (shed or unasked) else "info", "telemetry_fault"
 
     def _asked(self, catalogue: Catalogue, base: Base) -> bool:
         """Whether it is known how many replicas of the service are asked for."""
@@ -344,9 +343,9 @@ def _spoken_for(catalogue: Catalogue) -> npt.NDArray[np.bool_]:
     return ~np.isin(form, (Form.NONE, Form.SHARE, Form.PORTION))
 
 
-def _parents(catalogue: Catalogue, base: Base) -> list[int]:
-    """Bases of the slices this one is a part of, nearest first."""
+def _parent(catalogue: Catalogue, base: Base) -> int | None:
+    """Base of the nearest slice that this one is a part of."""
     narrow = tuple(pair for pair in base.slice if pair[0] in LEFT_OUT)
     wide = tuple(pair for pair in narrow if pair[0] != "service_version")
     wider = [base._replace(slice=slice_) for slice_ in (narrow, wide) if slice_ != base.slice]
-    return [place for parent in wider if (place := catalogue.place(parent)) >= 0]
+    return next((place for parent in wider if (place := catalogue.place(parent)) >= 0), None)
