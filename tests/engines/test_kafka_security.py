@@ -46,9 +46,10 @@ def pkcs8(pem: bytes) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def secure(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+def secure(stack: Stack) -> Iterator[Secure]:
     """A broker of its own, with listeners for TLS (which asks for a certificate), SASL, and both."""
-    folder = tmp_path_factory.mktemp("secure")
+    folder = stack.folder / "secure"
+    folder.mkdir()
     ca = trustme.CA()
     ca.cert_pem.write_to_path(folder / "ca.pem")
     server = ca.issue_cert("127.0.0.1")
