@@ -17,7 +17,9 @@ class StoppedWhilePausing(Event):
 
 
 @pytest.mark.parametrize("away", [1, 2])
-def test_who_is_told_to_stop_while_it_pauses_tries_once_more(away: int) -> None:
+def test_who_is_told_to_stop_while_it_pauses_tries_once_more(
+    away: int, caplog: pytest.LogCaptureFixture
+) -> None:
     answers = iter([StoreAway("refused")] * away)
 
     def call() -> str:
@@ -27,6 +29,8 @@ def test_who_is_told_to_stop_while_it_pauses_tries_once_more(away: int) -> None:
 
     if away == 1:
         assert wait_out(call, StoppedWhilePausing(), "5 rows") == "taken"
+        assert "waiting: 5 rows; refused" in caplog.messages[0]
+        assert "the store is back" in caplog.messages[1]
     else:
         with pytest.raises(StoreAway, match="when the run was to stop"):
             wait_out(call, StoppedWhilePausing(), "5 rows")

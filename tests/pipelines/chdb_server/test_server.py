@@ -186,6 +186,11 @@ def test_a_password_is_asked_for_where_one_is_set(tmp_path: Path, monkeypatch: p
         monkeypatch.setenv("DRIFTLINE_CLICKHOUSE_PASSWORD", "hunter2")
         with Store.open(server.url) as store:
             assert store.query("SELECT 1 AS n")["n"].to_pylist() == [1]
+        # a file, with the line end that an editor leaves, goes before the variable
+        (tmp_path / "secret").write_text("hunter2\n")
+        monkeypatch.setenv("DRIFTLINE_CLICKHOUSE_PASSWORD", "another")
+        monkeypatch.setenv("DRIFTLINE_CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "secret"))
+        Store.open(server.url).close()
 
 
 def test_it_listens_on_loopback_alone(server: Server) -> None:

@@ -93,6 +93,7 @@ SIGNATURES: list[tuple[str, tuple[str, Measure], str]] = [
     ("P01", median("tpot_s"), MORE),
     ("P01", gpu("temperature_c"), MORE),
     ("P01", gpu("sm_clock_hz"), LESS),
+    ("P01", gpu("power_w"), LESS),
     ("P02", gpu("ecc_corrected_total"), MORE),
     ("P02", gpu("xid"), MORE),
     ("P03", median("tpot_s"), MORE),
