@@ -154,3 +154,20 @@ def test_those_of_prompts_leave_answers_alone(settings, stream, drive):
     verdicts = drive(EmbeddingState(_with(settings, _set(side="prompt"))), stream, 3, 6, side="prompt")
     assert {verdict.key.signal for verdict in verdicts} == {"gen_ai.prompt.embedding"}
     assert any(verdict.key.statistic == "near:refusals" for verdict in verdicts)
+
+
+def test_answers_given_their_prompts_are_watched_and_prompts_are_not(watched, stream):
+    state, verdicts = EmbeddingState(watched), []
+    for bucket_ms in range(0, 14 * 60_000, 10_000):
+        sides = {
+            "prompt": stream.vectors(100),
+            "output": _vectors(stream, 0.06 if bucket_ms >= 720_000 else 0),
+        }
+        for side, x in sides.items():
+            rows = project(stream.chunk(bucket_ms, side=side, vectors=x), watched)
+            state.add(pa.Table.from_batches([rows]))
+        verdicts += state.close(bucket_ms)
+    assert any(group.spec.given for group in state.groups.values())
+    near = [verdict for verdict in verdicts if verdict.key.statistic == "near:refusals"]
+    assert {verdict.key.side for verdict in near} == {"output"}
+    assert {verdict.window_start_ms >= 720_000 for verdict in near if verdict.alarm} == {True}
