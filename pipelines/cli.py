@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines import cli_data, cli_dlq, cli_sentinels, cli_stack
-from pipelines.cli_options import Broker, ClickHouse, ConfigFile, Input, Json
+from pipelines import cli_data, cli_dlq, cli_sentinels, cli_stack, cli_topics
+from pipelines.cli_options import ClickHouse, ConfigFile, Input, Json
 from pipelines.errors import UsageError
 
 app = typer.Typer(
@@ -22,7 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-topics = typer.Typer(help="The Kafka topics driftline reads and writes.", no_args_is_help=True)
 
 
 def _show_version(asked: bool) -> None:
@@ -201,43 +200,6 @@ def labels(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json 
         show(found, Console())
 
 
-@topics.command("list")
-def topics_list(json: Json = False) -> None:
-    """The topics as declared."""
-    from pipelines.topics import list_topics
-
-    rows = list_topics()
-    plain = [
-        {"topic": row.topic, "direction": row.direction, "description": row.spec.description} for row in rows
-    ]
-    width = max(len(row.topic) for row in rows)
-    text = "\n".join(f"{row.topic:<{width}}  {row.direction:<3}  {row.spec.description}" for row in rows)
-    cli_data.show(plain, json, text)
-
-
-@topics.command("create")
-def topics_create(kafka: Broker = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Create the topics a broker lacks."""
-    from pipelines.brokers import broker
-    from pipelines.topics import create
-
-    created = create(broker(config, kafka))
-    cli_data.show(created, json, f"created: {', '.join(created) or 'none, all are there'}")
-
-
-@topics.command("diff")
-def topics_diff(kafka: Broker = None, config: ConfigFile = None, json: Json = False) -> None:
-    """Where a broker's topics are not as declared; fails if any is not."""
-    from pipelines.brokers import broker
-    from pipelines.topics import diff
-
-    rows = diff(broker(config, kafka))
-    lines = [f"{row.topic}: {row.what} is {row.found}, declared {row.declared}" for row in rows]
-    cli_data.show([row._asdict() for row in rows], json, "\n".join(lines) or "as declared")
-    if rows:
-        raise typer.Exit(1)
-
-
 @app.command()
 def check(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="config file")] = None,
@@ -261,7 +223,7 @@ def doctor(
 
 
 cli_data.register(app)
-app.add_typer(topics, name="topics")
+app.add_typer(cli_topics.app, name="topics")
 app.add_typer(cli_stack.app, name="stack")
 app.add_typer(cli_dlq.app, name="dlq")
 app.add_typer(cli_sentinels.app, name="sentinels")

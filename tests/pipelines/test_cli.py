@@ -17,8 +17,8 @@ from pipelines.cli import main
 from tests.operators.adapters.memory import START_MS, request
 
 COMMANDS = (
-    "demo", "run", "simulate", "backtest", "backtest-embeddings", "import", "evaluate", "correlate", "query",
-    "migrate", "topics", "check", "doctor",
+    "demo", "run", "simulate", "backtest", "backtest-embeddings", "import", "evaluate", "correlate",
+    "migrate", "topics", "check", "doctor", "compare", "label", "labels", "query", "produce", "stack", "dlq",
 )  # fmt: skip
 
 
