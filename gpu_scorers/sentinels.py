@@ -62,6 +62,15 @@ class Sentinels:
             found = centroids_of(x, count, np.random.default_rng(seed))
         return cls(found.numpy(), np.zeros(len(found), np.int64))
 
+    def near(
+        self, sample: npt.NDArray[np.floating], vectors: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.bool_]:
+        """Which of vectors [rows, dim] lie near any sentinel, where a sample [rows, dim] says what is usual."""
+        directions, offsets = boundaries(torch.from_numpy(np.asarray(sample, np.float64)), self)
+        x = torch.from_numpy(np.asarray(vectors, np.float64))
+        found: npt.NDArray[np.bool_] = (x @ directions + offsets > 0).any(1).numpy()
+        return found
+
 
 def boundaries(x: Tensor, sentinels: Sentinels) -> tuple[Tensor, Tensor]:
     """Half-spaces near sentinels: ``x @ directions + offsets > 0`` where x is near one of the centroids.

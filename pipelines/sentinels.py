@@ -187,9 +187,7 @@ def _write(path: Path, made: SentinelSet) -> None:
 
 def _checked(bad: Floats, ordinary: Floats, centroids: int) -> dict[str, Any]:
     """How many of the vectors that nothing was fitted to lie near a sentinel of the others."""
-    import torch
-
-    from gpu_scorers.sentinels import Sentinels, boundaries
+    from gpu_scorers.sentinels import Sentinels
 
     if ordinary.shape[1] != bad.shape[1]:
         raise UsageError(
@@ -202,12 +200,7 @@ def _checked(bad: Floats, ordinary: Floats, centroids: int) -> dict[str, Any]:
         tried = Sentinels.fit(bad[~held], centroids)
     except ValueError as error:
         raise UsageError(f"too few to hold some back: {error}") from error
-    directions, offsets = boundaries(torch.from_numpy(ordinary[~shown]), tried)
-
-    def near(x: Floats) -> float:
-        return float(((x @ directions.numpy() + offsets.numpy()) > 0).any(1).mean())
-
-    caught, wrong = near(bad[held]), near(ordinary[shown])
+    caught, wrong = (float(tried.near(ordinary[~shown], x).mean()) for x in (bad[held], ordinary[shown]))
     return {"near": caught, "ordinary_near": wrong, "tells": caught >= 0.2 and caught >= 10 * wrong}
 
 
