@@ -65,7 +65,7 @@ class Sentinels:
     def near(
         self, sample: npt.NDArray[np.floating], vectors: npt.NDArray[np.floating]
     ) -> npt.NDArray[np.bool_]:
-        """Which of vectors [rows, dim] lie near any sentinel, where a sample [rows, dim] says what is usual."""
+        """Which of vectors [rows, dim] lie near a sentinel; a sample [rows, dim] says what is usual."""
         directions, offsets = boundaries(torch.from_numpy(np.asarray(sample, np.float64)), self)
         x = torch.from_numpy(np.asarray(vectors, np.float64))
         found: npt.NDArray[np.bool_] = (x @ directions + offsets > 0).any(1).numpy()
