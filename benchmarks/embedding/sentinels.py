@@ -33,6 +33,8 @@ RECIPE = {
     "1 %": {1: (".67/.56", ".62/.38"), 20: (".60/.35", ".36/.15")},
     ".5 %": {1: (".37/.25", ".31/.11"), 20: (".32/.09", ".15/.03")},
 }
+#: The case of drawn vectors.
+DRAWN = "a known bad topic"
 LENGTHS = {1: "i.i.d.", 20: "runs of 20"}
 P = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.floating]
@@ -42,7 +44,7 @@ def cases(topics: Topics, folder: Path | None) -> dict[str, tuple[Vectors, Vecto
     """Known and given vectors by case; none where the folder has no file of them."""
     if folder is None:
         bad = topics.kept_out()
-        return {"a known bad topic": (bad[::2], bad[1::2])}
+        return {DRAWN: (bad[::2], bad[1::2])}
     path = folder / "known_bad.npz"
     if not path.exists():
         return {}
@@ -137,7 +139,7 @@ def power(
             for place, case in enumerate(bad):
                 kinds: dict[str, tuple[int, float, dict[str, Any]]] = {"none": (quiet, 0.0, {})}
                 kinds |= {share: (drifted, rate, {}) for share, rate in SHARES.items()}
-                if not already:
+                if not already and case != DRAWN:  # the topics that are new are few, the bad one is of them
                     kinds["a new topic 10 %, not bad"] = (drifted, 0.0, {"new_topic": 0.1})
                 for kind, (count, rate, drift) in kinds.items():
                     row = rows.setdefault(f"{case}: {kind}{added}", {})
