@@ -122,9 +122,9 @@ class Run:
 
     def _struck(self, records: Sequence[Record]) -> None:
         feed = self.place.feed(records, FEED_S)
-        time.sleep(self.random.uniform(0.1, 0.7) * FEED_S)
-        # by what follows the bucket closes; whoever wakes late finds all of it sent
-        at_ms = min(feed.time_ms, records[len(records) * 7 // 10].time_ms)
+        time.sleep(self.random.uniform(0.1, 0.6) * FEED_S)
+        # what follows closes its window, of five strikes too; whoever wakes late finds all of it sent
+        at_ms = min(feed.time_ms, records[len(records) * 6 // 10].time_ms)
         struck = time.monotonic()
         self._strike()
         self.place.wait_until(lambda: self.place.reached() >= at_ms, "progress after the strike")
