@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from schemas.plans import prepare
+
 _MAGIC = b"DRIFTST2"
 _DIGEST = 16
 _LENGTH = struct.Struct("<Q")
@@ -40,6 +42,9 @@ class _Header(msgspec.Struct, frozen=True):
     version: int
     values: dict[str, Any]
     arrays: list[tuple[str, str, list[int]]]
+
+
+prepare(_Header)
 
 
 def pack(kind: str, version: int, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:

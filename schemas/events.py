@@ -32,6 +32,7 @@ from schemas.outputs import (
     Suspect,
     Symptom,
 )
+from schemas.plans import prepare
 
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -116,6 +117,9 @@ class IncidentBody(Struct, frozen=True, kw_only=True):
     merged_into: Id | None
     detected_by: str
     config_hash: str
+
+
+prepare(AnomalyBody, IncidentBody)
 
 
 def anomaly_body(event: AnomalyEvent) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from schemas.plans import prepare
+
 AnomalyKind = Literal["drift", "spike", "degradation", "missing_data", "embedding_drift"]
 EventStatus = Literal["firing", "resolved"]
 Severity = Literal["info", "warning", "error", "critical"]
@@ -132,3 +134,6 @@ class Incident(Struct, frozen=True, kw_only=True):
     merged_into: UUID | None = None
     detected_by: str = "driftline"
     config_hash: str = ""
+
+
+prepare(AnomalyEvent, AnomalyWindow, Incident)

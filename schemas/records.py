@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from schemas.plans import prepare
+
 Time = Annotated[datetime, Meta(tz=True)] | int
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -154,5 +156,7 @@ class ChangeRecord(Identity, frozen=True, kw_only=True, rename={"from_": "from"}
     author: Text | None = None
     url: Text | None = None
 
+
+prepare(RequestSample, EmbeddingSample, GpuSample, MetricSample, ChangeRecord)
 
 Record = RequestSample | EmbeddingSample | GpuSample | MetricSample | ChangeRecord

@@ -20,6 +20,7 @@ from operators.intake import Delivery, Intake
 from operators.message import PartitionState
 from operators.meters import UNMETERED, Meters
 from operators.settings import Settings
+from schemas.plans import prepare
 
 #: How far, in event time, a partition may be read ahead of the lowest one.
 AHEAD_MS = 120_000
@@ -46,6 +47,9 @@ class _Place(Struct, frozen=True):
 
     offset: int
     intake: bytes
+
+
+prepare(_Place)
 
 
 class _Lane:

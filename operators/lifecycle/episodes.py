@@ -18,6 +18,7 @@ from operators.lifecycle.severity import RANK, effect, is_material, kind_of, sev
 from operators.series import SeriesKey, event_id, fingerprint
 from operators.settings import LifecycleSettings
 from schemas.outputs import AnomalyEvent, AnomalyKind, AnomalyWindow, CalibrationSource, Severity, Symptom
+from schemas.plans import prepare
 
 Stage = Literal["pending", "firing", "recovering", "resolved"]
 Slice = tuple[tuple[str, str], ...]
@@ -71,6 +72,9 @@ class Episode(Struct, kw_only=True):
     def visible(self) -> bool:
         """Whether it is firing on the wire."""
         return self.stage in ("firing", "recovering")
+
+
+prepare(Episode)
 
 
 class Lifecycle:

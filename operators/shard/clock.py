@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from operators.message import Message, PartitionState
+from schemas.plans import prepare
 
 #: A partition's first message comes after this offset.
 START = -1
@@ -19,6 +20,9 @@ class Partition(msgspec.Struct):
     offset: int
     time_ms: int | None
     state: PartitionState
+
+
+prepare(Partition)
 
 
 class Clock:

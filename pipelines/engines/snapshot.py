@@ -11,6 +11,7 @@ from operators.adapters.reader import Reader
 from operators.shard import Shard
 from pipelines.config import Config
 from pipelines.errors import UsageError
+from schemas.plans import prepare
 
 FILE = "driftline.state"
 
@@ -22,6 +23,9 @@ class Saved(Struct, frozen=True):
     config_hash: str
     reader: bytes
     shards: list[bytes]
+
+
+prepare(Saved)
 
 
 class Snapshots:

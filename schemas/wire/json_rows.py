@@ -8,7 +8,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,7 +50,7 @@ class JsonRows:
         Raises:
             Refused: The record as a whole cannot be taken apart.
         """
-        wire = _wire(self.form)
+        wire = _WIRES[self.form]
         try:
             rows = wire.array.decode(self.body) if self.body[:1] == b"[" else wire.row.decode_lines(self.body)
             return draft_of(self.form, rows, np.arange(len(rows), dtype=np.int32))
@@ -106,9 +106,8 @@ class _Wire:
         self.array: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[self.struct])  # type: ignore[name-defined]
 
 
-@cache
-def _wire(form: Form) -> _Wire:
-    return _Wire(form)
+#: Made where no other thread reads: `schemas.plans`.
+_WIRES: dict[Form, _Wire] = {form: _Wire(form) for form in STRUCTS}
 
 
 def _row(form: Form, raw: bytes, unknown: Counter[str]) -> Struct:
@@ -143,7 +142,7 @@ def row_of(form: Form, value: dict[str, Any], unknown: Counter[str]) -> Struct:
         else:
             known[name] = _whole(column, item)
     try:
-        row: Struct = msgspec.convert(known, _wire(form).struct)
+        row: Struct = msgspec.convert(known, _WIRES[form].struct)
     except msgspec.ValidationError as error:
         raise _finding(str(error)) from None
     if any(carries_text(name) for name in getattr(row, "script_shares", None) or ()):

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct, msgpack
 
 from operators.settings import Detection, LifecycleSettings, Settings
+from schemas.plans import prepare
 
 #: Of one record of a state: below the megabyte that brokers take unless told otherwise.
 PART_BYTES = 900_000
@@ -45,6 +46,9 @@ class Saved(Struct, frozen=True):
 class _Mark(Struct, frozen=True):
     parts: int
     mark: bytes
+
+
+prepare(_Mark)
 
 
 class JournalError(Exception):

@@ -18,6 +18,7 @@ from operators.adapters.figures import Figures
 from operators.emission import Emission
 from operators.settings import Settings
 from operators.shard import Shard
+from schemas.plans import prepare
 from schemas.rows import Count
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,9 @@ class _State(Struct, frozen=True):
 
 class _Mark(Struct, frozen=True):
     delivered_to: int
+
+
+prepare(_State, _Mark, Count)
 
 
 class Keeper:

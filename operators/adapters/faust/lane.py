@@ -13,6 +13,7 @@ from operators.adapters.reader import Step
 from operators.intake import Intake
 from operators.message import PartitionState
 from operators.settings import Settings
+from schemas.plans import prepare
 
 #: Header under which a delivery's accounts travel, with the message to shard 0.
 ACCOUNTS = "accounts"
@@ -25,6 +26,9 @@ class Mark(Struct, frozen=True):
     position: int
     next_offset: int
     state: PartitionState
+
+
+prepare(Mark)
 
 
 class Lane:

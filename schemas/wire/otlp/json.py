@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
 
+from schemas.plans import prepare
+
 Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Unsigned = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -218,3 +220,5 @@ POINT: dict[str, Any] = {
     "exponential_histogram": ExponentialHistogramDataPoint,
     "summary": _Point,
 }
+
+prepare(Span, *POINT.values())
