@@ -20,7 +20,8 @@ import msgspec
 
 def types(tree, names):
     for call in ast.walk(tree):
-        if isinstance(call, ast.Call) and (called := getattr(call.func, "attr", getattr(call.func, "id", ""))):
+        if isinstance(call, ast.Call):
+            called = getattr(call.func, "attr", getattr(call.func, "id", ""))
             given = [each.value for each in call.keywords if each.arg == "type"] + call.args[1:2]
             if called in ("decode", "convert") and given:
                 try:
