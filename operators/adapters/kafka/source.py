@@ -64,6 +64,11 @@ class KafkaSource:
                     raise
                 self._away(problem)
             else:
+                if first and not there:
+                    topics = ", ".join(self._topics)
+                    log.warning(
+                        "none of the topics is there (driftline topics create makes them): %s", topics
+                    )
                 self._take_in(there)
         here = [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
         return here + [Partition(topic, name, here=False) for name, topic in self._elsewhere.items()]

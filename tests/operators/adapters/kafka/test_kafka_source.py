@@ -221,6 +221,20 @@ class Late:
         return self._consumer.committed(*places, **how)
 
 
+def test_that_no_topic_is_there_is_said(
+    options: tuple[str, KafkaOptions], caplog: pytest.LogCaptureFixture
+) -> None:
+    client, how = options
+    source = KafkaSource(how, ["not.there", "nor.this"], client=client)
+    try:
+        with caplog.at_level("WARNING", "operators.adapters.kafka.source"):
+            assert source.partitions() == []
+        (said,) = (each.message for each in caplog.records if each.name == "operators.adapters.kafka.source")
+        assert "not.there, nor.this" in said
+    finally:
+        source.close()
+
+
 def test_a_broker_that_opens_its_groups_late_is_waited_for_until_reading_has_begun(broker: Broker) -> None:
     topic = f"{TOPIC}.late"
     broker.send([b"a"], 0, topic)
