@@ -65,11 +65,10 @@ def records(form: str, samples: int) -> Iterator[bytes]:
 def produce(servers: str, form: str, samples: int) -> float:
     """Fill the topic, records in turn over its partitions; records a second."""
     from confluent_kafka import Producer
-    from confluent_kafka.admin import AdminClient, NewTopic
 
-    admin = AdminClient({"bootstrap.servers": servers})
-    for made in admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]).values():
-        made.result()
+    from benchmarks.reliability.topics import recreate
+
+    recreate(servers, {TOPIC: PARTITIONS}, {})
     producer = Producer(
         {"bootstrap.servers": servers, "linger.ms": 20, "queue.buffering.max.messages": 500_000}
     )

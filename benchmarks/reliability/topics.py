@@ -1,10 +1,18 @@
 """Topics made anew on a broker that takes its time: what is done stays done, and the rest is waited for."""
 
-import time
 from collections.abc import Callable, Collection, Mapping
+from operator import not_
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from tenacity import (
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 #: Recordings are older than what brokers keep: they would clear them away half a minute after their start.
 FOREVER = {"retention.ms": "-1"}
@@ -72,14 +80,13 @@ def _settled(answer: Callable[[], object], code: int) -> None:
 
 def _until(done: Callable[[], bool], what: str) -> None:
     """Try until it is so, through whatever a broker answers that is busy."""
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        refusal = None
-        try:
-            if done():
-                return
-        except KafkaException as problem:
-            refusal = problem
-        if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {PATIENCE_S} s") from refusal
-        time.sleep(0.05)
+    patient = Retrying(
+        retry=retry_if_exception_type(KafkaException) | retry_if_result(not_),
+        stop=stop_after_delay(PATIENCE_S),
+        wait=wait_fixed(0.05),
+    )
+    try:
+        patient(done)
+    except RetryError as end:
+        refusal = end.last_attempt.exception()
+        raise TimeoutError(f"{what}: not within {PATIENCE_S} s") from refusal
