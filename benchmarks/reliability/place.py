@@ -56,6 +56,7 @@ class Place:
         self.report: dict[str, Any] = {}
         self.runs = 0
         self._feeds: list[Feed] = []
+        self._store: Store | None = None
         self.file = folder / "config.json"  # JSON is YAML
         config: dict[str, Any] = {
             "input": f"kafka://{stack.kafka}",
@@ -162,11 +163,17 @@ class Place:
     def reached(self) -> int:
         """Start of the newest bucket in the store, Unix ms; 0 while there is none, or nobody to ask."""
         try:
-            with Store.open(self.url) as store:
-                sql = "SELECT toUnixTimestamp64Milli(max(bucket_start)) AS n FROM signal_buckets"
-                return int(store.query(sql)["n"][0].as_py() or 0)
+            self._store = self._store or Store.open(self.url)  # opened each time it would be load of its own
+            sql = "SELECT toUnixTimestamp64Milli(max(bucket_start)) AS n FROM signal_buckets"
+            return int(self._store.query(sql)["n"][0].as_py() or 0)
         except StoreError:
+            self._let_go()
             return 0
+
+    def _let_go(self) -> None:
+        if self._store:
+            self._store.close()
+            self._store = None
 
     def wait_until(self, done: Callable[[], Any], what: str) -> float:
         """Wait for it; seconds waited."""
@@ -191,6 +198,7 @@ class Place:
         for feed in self._feeds:
             feed.end()
         self.kill()
+        self._let_go()
         with Store.open(self.stack.clickhouse) as store:
             store.command(f"DROP DATABASE IF EXISTS {self.name}")
 

@@ -15,6 +15,8 @@ import psutil
 
 _MARK = "DRIFTLINE_STACK_PROCESS"
 _BEGINS = 60.0  # seconds that a program may take to be loaded
+#: Python's own are to be loaded quickly when they start again, so their bytecode is kept wherever it can be.
+_KEPT = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Process:
 def start(process: Process, folder: Path, log: Path) -> int:
     """Start it in a session of its own, its output appended to the log; gives its process id."""
     process.prepare()
-    environment = {**os.environ, **process.environment, _MARK: _mark(folder, process.name)}
+    environment = {**os.environ, **_KEPT, **process.environment, _MARK: _mark(folder, process.name)}
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     # spawned, not subprocess: the process is to outlive the object that started it
     pid = os.posix_spawn(
