@@ -7,8 +7,10 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipelines.stack.jars import jars, java
 from pipelines.stack.ports import HOST, Ports, address, get, listens
@@ -65,6 +67,7 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
         # the working state of one that was killed; checkpoints are elsewhere
         shutil.rmtree(home / "tmp" / f"tm_{_TASK_MANAGER}", ignore_errors=True)
         prepare()
+        _compile_patch(home)
 
     return [
         Process(
@@ -78,7 +81,9 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
         Process(
             name=_TASK_MANAGER,
             part="flink",
-            command=_java(640, f"{entry}.taskexecutor.TaskManagerRunner", *configured, direct=320),
+            command=_java(
+                640, f"{entry}.taskexecutor.TaskManagerRunner", *configured, direct=320, first=_patch(home)
+            ),
             address=address(ports.flink_tasks),
             healthy=lambda: listens(ports.flink_tasks) and _registered(ports.flink_rest),
             prepare=prepare_tasks,
@@ -109,11 +114,31 @@ def _job_server() -> str:
     return source if shutil.which("javac") else "org.apache.beam.runners.flink.FlinkJobServerDriver"
 
 
-def _java(heap: int, main: str, *arguments: str, direct: int | None = None) -> list[str]:
+def _patch(home: Path) -> Path:
+    return home / "patch"
+
+
+def _compile_patch(home: Path) -> None:
+    """The class that the TaskManager loads in the place of Beam's, whose states never end (it says how)."""
+    compiler = shutil.which("javac")
+    if not compiler or _patch(home).is_dir():
+        return
+    source = Path(__file__).parent / "BundleCheckpointHandlers.java"
+    with TemporaryDirectory(dir=home) as partial:
+        classes = Path(partial) / "classes"
+        subprocess.run(  # noqa: S603
+            [compiler, "-d", str(classes), "-cp", str(jars("flink") / "*"), str(source)], check=True
+        )
+        classes.rename(_patch(home))
+
+
+def _java(
+    heap: int, main: str, *arguments: str, direct: int | None = None, first: Path | None = None
+) -> list[str]:
     opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPEN]
     exported = [f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORT]
     limits = [f"-Xmx{heap}m", *([f"-XX:MaxDirectMemorySize={direct}m"] if direct else ())]
-    classes = str(jars("flink") / "*")
+    classes = ":".join([*([str(first)] if first else ()), str(jars("flink") / "*")])
     return [java(), *opened, *exported, *limits, "-XX:+UseSerialGC", *_LOG, "-cp", classes, main, *arguments]
 
 
