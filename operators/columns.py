@@ -153,6 +153,12 @@ class Columns:
             lines = band.start if field.width is None else band
             self._matrices[field.dtype][lines, rows] = state[field.name]
 
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Let go of all rows but these, ascending, which are numbered anew; their memory is given back."""
+        for dtype, matrix in self._matrices.items():
+            self._matrices[dtype] = matrix.take(rows, axis=1)
+        self.count, self._last = len(rows), None
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Copies of every field over all rows, by name."""
         return {name: values.copy() for name, values in self.take(slice(0, self.count)).items()}

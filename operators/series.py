@@ -17,14 +17,16 @@ EVENT_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: Before the name of a sentinel: the statistic of vectors that lie near it.
 NEAR = "near:"
 
+#: Whom a series is of: (identity field, value) pairs in canonical field order, absent fields left out.
+Slice = tuple[tuple[str, str], ...]
+
 _ORDER = {name: place for place, name in enumerate(IDENTITY_FIELDS)}
 
 
 class SeriesKey(NamedTuple):
     """One series: statistic of a signal of a topic, for one slice.
 
-    ``slice`` holds (identity field, value) pairs in canonical field order, absent fields left out, so that
-    two slices with the same fields and values are one. ``side`` is set for embeddings only. ``kind`` and
+    Two slices with the same fields and values are one. ``side`` is set for embeddings only. ``kind`` and
     ``unit`` are the signal's: they follow from it and take no part in the fingerprint.
     """
 
@@ -32,7 +34,7 @@ class SeriesKey(NamedTuple):
     signal: str
     statistic: str
     side: str | None
-    slice: tuple[tuple[str, str], ...]
+    slice: Slice
     kind: Kind
     unit: str
 
@@ -42,7 +44,7 @@ class SeriesKey(NamedTuple):
         return dict(self.slice)
 
 
-def slice_of(fields: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+def slice_of(fields: Mapping[str, str | None]) -> Slice:
     """Identity fields as a slice: canonical order, absent fields left out."""
     present = [(name, value) for name, value in fields.items() if value is not None]
     return tuple(sorted(present, key=lambda pair: _ORDER[pair[0]]))

@@ -202,11 +202,22 @@ class Bank:
         own = {name: arrays[name] for name in self.detector_ids if name in arrays}
         self._panel.load(own)
         self._columns.load({name: values for name, values in arrays.items() if name not in own})
+        self._know(keys)
+
+    def keep(self, rows: NDArray[np.int64]) -> None:
+        """Let go of all rows but these, ascending, which are numbered anew, in this order."""
+        self._columns.keep(rows)
+        self._panel.keep(self._columns.take(slice(0, len(rows))))
+        self._know([self.keys[row] for row in rows.tolist()])
+
+    def _know(self, keys: Sequence[SeriesKey]) -> None:
+        """Take the series of all rows, whose state is there."""
         self.keys = list(keys)
         self._relatives = relatives.Relatives()
         self._relatives.add(keys)
         self._peers = Peers()
         self._peers.add(keys)
+        self._shares = Shares(self.settings.budget_shares, self.detector_ids, self._panel.leads)
         state = self._columns.take(slice(0, self._columns.count))
         self._unseen = set(np.flatnonzero(state["n"] == 0).tolist())
 

@@ -193,6 +193,11 @@ class Panel:
             low, high = np.where(chosen, at - down * scale, low), np.where(chosen, at + up * scale, high)
         return middle, low, high
 
+    def keep(self, state: Rows) -> None:
+        """See `Detector.keep`."""
+        for detector in self._detectors:
+            detector.keep(state)
+
     def dump(self) -> dict[str, NDArray[np.uint8]]:
         """State of detectors that keep more than fields, by id."""
         states = {detector.id: detector.dump() for detector in self._detectors}

@@ -20,7 +20,7 @@ from operators.columns import Columns, Field, Rows
 from operators.detection.peers import WHOLE
 from operators.detectors.beside import PARTS as BESIDE
 from operators.detectors.channel import Floats
-from operators.series import SeriesKey
+from operators.series import SeriesKey, Slice
 
 #: Fields whose values are names of equals: another replica is as good a relative as another version.
 EQUALS = frozenset({"replica", "gpu", "node", "tp_group"})
@@ -116,7 +116,7 @@ class Relatives:
         return found[group]
 
 
-def _part(key: SeriesKey) -> tuple[tuple[str, str], ...]:
+def _part(key: SeriesKey) -> Slice:
     return tuple(pair for pair in key.slice if pair[0] not in WHOLE)
 
 

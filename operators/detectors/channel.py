@@ -142,6 +142,9 @@ class Detector:
     def settle(self, state: Rows, rows: NDArray[np.int64]) -> None:
         """Forget the episode that has just ended on ``rows`` (indices into the block)."""
 
+    def keep(self, state: Rows) -> None:
+        """Forget what is kept beside the fields of rows that are not in ``state``: they were let go."""
+
     def dump(self) -> bytes:
         """State beside the fields, for the snapshot."""
         return b""

@@ -43,6 +43,13 @@ class PerRow(Detector):
             if slot >= 0:
                 self._objects[slot] = self.create()
 
+    def keep(self, state: Rows) -> None:
+        """See `Detector.keep`."""
+        slots = state[self._slot]
+        held = np.flatnonzero(slots >= 0)
+        self._objects = [self._objects[slot] for slot in slots[held].tolist()]
+        slots[held] = np.arange(len(held))
+
     def dump(self) -> bytes:
         """See `Detector.dump`."""
         return pickle.dumps(self._objects, protocol=5)

@@ -12,9 +12,8 @@ from gpu_scorers.scores import FAMILIES, SCORERS, budget_shares, scorers
 from gpu_scorers.scores.sentinel import sentinel
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
-from operators.embedding.slices import Slice
 from operators.embedding.verdict import EmbeddingVerdict
-from operators.series import SeriesKey
+from operators.series import SeriesKey, Slice
 from operators.settings import Settings
 from schemas.outputs import CalibrationSource
 

@@ -21,7 +21,7 @@ from gpu_scorers.scores import SCORERS
 from gpu_scorers.spec import Spec
 from operators.embedding.sentinels import Near
 from operators.embedding.series import LONGEST_MS, SCALES_MS, Series, Window
-from operators.embedding.slices import Slice
+from operators.series import Slice
 from operators.settings import Settings
 
 Floats = npt.NDArray[np.float64]
@@ -198,6 +198,18 @@ class Group:
             elif old:
                 series.window.taken()
         return found
+
+    def let_go(self, before_ms: int) -> list[Slice]:
+        """Forget series that had their last rows before ``before_ms``; returns whose they were."""
+        gone = [each for each, series in self.series.items() if series.seen_ms <= before_ms]
+        for each in gone:
+            del self.series[each]
+        return gone
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has neither series nor rows that may become some."""
+        return self.spec is not None and not (self.series or self.open or self.waiting)
 
     def _lacks_prompts(self, window: Window) -> bool:
         """Whether most answers of a window came without prompts, although they usually have some."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from operators.embedding.slices import Slice
+from operators.series import Slice
 from schemas.outputs import CalibrationSource
 
 Floats = npt.NDArray[np.float64]

@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from operators.series import slice_of
+from operators.series import Slice, slice_of
 
-Slice = tuple[tuple[str, str], ...]
 #: Fields a slice does without where a sample lacks them.
 _LEFT_OUT = ("service", "request_model", "service_version")
 

@@ -10,7 +10,7 @@ import numpy as np
 from gpu_scorers.spec import Spec
 from operators.embedding.group import Group, GroupKey, OpenBucket, Rows
 from operators.embedding.series import Series, Standing, Window
-from operators.embedding.slices import Slice
+from operators.series import Slice
 from operators.state import Array, State, StateError, pack, unpack
 
 if TYPE_CHECKING:

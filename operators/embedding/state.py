@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from operators.embedding.slices import Slice, distinct, slices_of
+from operators.embedding.slices import distinct, slices_of
 from operators.embedding.vectors import identity_fields
 from operators.embedding.verdict import EmbeddingVerdict
-from operators.series import SeriesKey
+from operators.series import SeriesKey, Slice
 from operators.settings import Settings
 
 if TYPE_CHECKING:
@@ -94,6 +94,26 @@ class EmbeddingState:
         Each family of a slice freezes for itself: the reference learns again when none does any more.
         """
         self.frozen[(key.side or "", key.slice, key.statistic)] = until_ms
+
+    def let_go(self, before_ms: int) -> set[tuple[str, Slice]]:
+        """Forget series that nobody has reported since ``before_ms``, and the groups that were theirs.
+
+        Returns:
+            Sides and slices of which nothing is left.
+        """
+        gone = {(key.side, each) for key, group in self.groups.items() for each in group.let_go(before_ms)}
+        if not gone:
+            return gone
+        for key in sorted(self.groups, key=lambda each: each.side != "output"):
+            # answers are scored given the prompts as these were fitted
+            asked = key.side == "prompt" and key._replace(side="output") in self.groups
+            if self.groups[key].empty and not asked:
+                del self.groups[key]
+        gone -= {(key.side, each) for key, group in self.groups.items() for each in group.series}
+        self.frozen = {at: until for at, until in self.frozen.items() if at[:2] not in gone}
+        if self._decision is not None:
+            self._decision.recalibrate()
+        return gone
 
     def rebase(self, key: SeriesKey) -> None:
         """Accept what is as the new normal: the slice's references start anew, and it says ``warming``."""

@@ -15,13 +15,12 @@ from operators.lifecycle.findings import Finding, Source
 from operators.lifecycle.harm import Harm
 from operators.lifecycle.meaning import meaning
 from operators.lifecycle.severity import RANK, effect, is_material, kind_of, severity_of
-from operators.series import SeriesKey, event_id, fingerprint
+from operators.series import SeriesKey, Slice, event_id, fingerprint
 from operators.settings import LifecycleSettings
 from schemas.outputs import AnomalyEvent, AnomalyKind, AnomalyWindow, CalibrationSource, Severity, Symptom
 from schemas.plans import prepare
 
 Stage = Literal["pending", "firing", "recovering", "resolved"]
-Slice = tuple[tuple[str, str], ...]
 #: Which changes or silences hold a slice's alarms down in a window: (slice, start, end) to their names.
 Suppress = Callable[[Slice, int, int], tuple[str, ...]]
 
@@ -139,6 +138,14 @@ class Lifecycle:
                 episode.stage = "resolved"
                 episode.turned_at.append(end)
                 events.append(self._tell(episode, end))
+        return events
+
+    def let_go(self, places: Iterable[tuple[Source, SeriesKey]], end: int) -> list[AnomalyEvent]:
+        """Resolve episodes of series that are known no more, and forget them."""
+        places = list(places)
+        events = self.close(places, end)
+        for place in places:
+            self.episodes.pop(place, None)
         return events
 
     def finish(self, end: int) -> list[AnomalyEvent]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.lifecycle.findings import Finding
+from operators.series import Slice
 from operators.shard.catalogue import Base, Catalogue
 from operators.shard.sketches import Floats, Ints
 from operators.shard.slices import LEFT_OUT
@@ -121,6 +122,15 @@ class Absence:
         lasts = (gap >= _LEAST) & (gap > _LONGER * self.gap)
         missing: npt.NDArray[np.bool_] = known & (cost >= _COST) & lasts
         return missing | self.gone
+
+    def ended(self, windows: int) -> npt.NDArray[np.bool_]:
+        """Which bases have said nothing for more than ``windows``, and for well longer than ever before."""
+        ended: npt.NDArray[np.bool_] = self.window - self.last > np.maximum(windows, _LONGER * self.gap)
+        return ended
+
+    def keep(self, places: Ints) -> None:
+        """Let go of all bases but these, ascending."""
+        self.load(self.window, {name: array[places] for name, array in self.arrays().items()})
 
     def findings(self, catalogue: Catalogue) -> tuple[list[Finding], list[Base]]:
         """What is to be told of this window's silences.
@@ -328,7 +338,7 @@ class Absence:
             setattr(self, name, array)
 
 
-def _unversioned(base: Base) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _unversioned(base: Base) -> tuple[str, str, Slice]:
     return base.topic, base.attribute, tuple(pair for pair in base.slice if pair[0] != "service_version")
 
 

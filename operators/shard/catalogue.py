@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from operators.series import SeriesKey, slice_of
+from operators.series import SeriesKey, Slice, slice_of
 from operators.shard.sketches import Floats, Hashes, Ints
 from operators.shard.slices import MEASURE
 from operators.shard.statistics import SLOTS, STARTED, Form, measure
@@ -25,7 +25,7 @@ class Base(NamedTuple):
     topic: str
     signal: str
     attribute: str
-    slice: tuple[tuple[str, str], ...]
+    slice: Slice
 
     def series(self) -> tuple[SeriesKey, ...]:
         """Its series, one per statistic, in slot order."""

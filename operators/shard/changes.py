@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from operators.series import Slice
 from schemas.identity import IDENTITY_FIELDS
 from schemas.records import ChangeRecord
 
@@ -35,7 +36,7 @@ class Changes:
         }
         self.known[revision.change_id] = msgspec.structs.replace(earlier, **said)
 
-    def meant(self, slice_: tuple[tuple[str, str], ...], start: int, end: int) -> bool:
+    def meant(self, slice_: Slice, start: int, end: int) -> bool:
         """Whether a change marked ``expected`` that names this slice began in [start, end), Unix ms."""
         return any(
             change.expected is True
@@ -45,7 +46,7 @@ class Changes:
             for change in self.known.values()
         )
 
-    def suppress(self, slice_: tuple[tuple[str, str], ...], start: int, end: int) -> tuple[str, ...]:
+    def suppress(self, slice_: Slice, start: int, end: int) -> tuple[str, ...]:
         """Ids of the maintenances that name this slice and overlap [start, end), Unix ms."""
         return tuple(
             sorted(

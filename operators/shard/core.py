@@ -21,6 +21,7 @@ from operators.shard.changes import Changes
 from operators.shard.clock import Clock
 from operators.shard.counters import Counters
 from operators.shard.embeddings import embedding_findings
+from operators.shard.ended import DAYS, Days
 from operators.shard.evaluation import Evaluation
 from operators.shard.faults import fault_findings
 from operators.shard.history import Past
@@ -45,6 +46,7 @@ class _Output:
         self.events: list[AnomalyEvent] = []
         self.windows: list[AnomalyWindow] = []
         self.rows: list[tuple[Ints, Sketches, Ints]] = []
+        self.tables: list[pa.Table] = []
         self.closed: list[int] = []
         self.changes: list[ChangeRecord] = []
         self.edges: dict[tuple[str, str, str], None] = {}
@@ -55,15 +57,15 @@ class _Output:
         self.events.extend(told[0])
         self.windows.extend(told[1])
 
-    def emission(self, shard: int, buckets: pa.Table | None) -> Emission:
-        """All of it; ``buckets``: its ``rows`` as a table."""
+    def emission(self, shard: int) -> Emission:
+        """All of it but ``rows``, which are in a table by now."""
         return Emission(
             shard=shard,
             first_ms=min(self.closed, default=None),
             last_ms=max(self.closed, default=None),
             events=tuple(self.events),
             windows=tuple(self.windows),
-            buckets=buckets,
+            buckets=pa.concat_tables(self.tables).unify_dictionaries() if self.tables else None,
             changes=tuple(self.changes),
             edges=tuple(self.edges),
             late=self.late,
@@ -96,6 +98,7 @@ class Shard:
         self.evaluation = Evaluation(settings)
         self.embeddings: EmbeddingState | None = None
         self.closed_to: int | None = None
+        self._days = Days(self.window_ms)
         self._begun = False
         self._active: dict[int, set[int]] = {}
         self._faults: list[ProducerFault] = []
@@ -211,6 +214,22 @@ class Shard:
             lifecycle = self.evaluation.lifecycle
             output.tell(lifecycle.step(start, end, fault_findings(due, lifecycle.episodes), suppress))
         self.changes.forget(end)
+        day = self._days.over(self.evaluation.absence.window, end)
+        if day is not None:
+            self._let_go(day, end, output)
+
+    def _let_go(self, before: int, end: int, output: _Output) -> None:
+        """Forget slices of which nothing was reported since ``before``, and all that is kept of them."""
+        lifecycle = self.evaluation.lifecycle
+        gone = self.evaluation.ended(DAYS * self._days.windows)
+        if gone:
+            self._tabulate(output)
+            output.events.extend(self.evaluation.let_go(gone, end))
+            self.slicer.let_go(gone)
+        if self.embeddings is not None:
+            ended = self.embeddings.let_go(before)
+            places = [at for at in lifecycle.episodes if (at[1].side, at[1].slice) in ended]
+            output.events.extend(lifecycle.let_go(places, end))
 
     def _slice(self, start: int, table: pa.Table | None, output: _Output) -> Sketches:
         """A window's sketches by base; they go to the output, too."""
@@ -229,17 +248,23 @@ class Shard:
 
     def _emission(self, output: _Output) -> Emission:
         """What a step hands out, the rows of all its windows in one table."""
-        buckets = None
-        if output.rows:
-            starts, rows, index = zip(*output.rows, strict=True)
-            buckets = bucket_rows(
-                np.concatenate(starts),
-                self.settings.windows.detect_s,
-                concat(rows),
-                self.evaluation.catalogue,
-                np.concatenate(index),
-            )
-        return output.emission(self.index, buckets)
+        self._tabulate(output)
+        return output.emission(self.index)
+
+    def _tabulate(self, output: _Output) -> None:
+        """Put rows into a table while their bases are known."""
+        if not output.rows:
+            return
+        starts, rows, index = zip(*output.rows, strict=True)
+        table = bucket_rows(
+            np.concatenate(starts),
+            self.settings.windows.detect_s,
+            concat(rows),
+            self.evaluation.catalogue,
+            np.concatenate(index),
+        )
+        output.tables.append(table)
+        output.rows = []
 
     def _judge_embeddings(self, embeddings: "EmbeddingState", bucket: int, output: _Output) -> None:
         lifecycle = self.evaluation.lifecycle
@@ -264,6 +289,7 @@ class Shard:
             "embeddings": None if self.embeddings is None else self.embeddings.snapshot(),
             "closed_to": self.closed_to,
             "begun": self._begun,
+            "days": self._days.ends,
             "active": sorted(bucket for buckets in self._active.values() for bucket in buckets),
             "faults": _faults(self._faults),
             "evaluation": values,
@@ -285,6 +311,7 @@ class Shard:
         shard.changes.restore(own["changes"])
         shard.counters.load(_of(arrays, "counters."))
         shard.closed_to, shard._begun = own["closed_to"], own["begun"]
+        shard._days.ends = own.get("days", [])
         shard._mark(own["active"])
         shard._faults = [ProducerFault(**fault) for fault in own["faults"]]
         shard.evaluation.restore(own["evaluation"], arrays)

@@ -10,12 +10,13 @@ from operators.cells import cell_fields
 from operators.detection import Bank, Verdicts, WindowValues
 from operators.lifecycle import Finding, Lifecycle
 from operators.lifecycle.episodes import Suppress
-from operators.series import SeriesKey
+from operators.series import SeriesKey, Slice
 from operators.settings import Settings
 from operators.shard.absence import Absence
-from operators.shard.catalogue import Catalogue
+from operators.shard.catalogue import Base, Catalogue
 from operators.shard.occurrences import occurrences
 from operators.shard.sketches import Hashes, Ints, Sketches, concat
+from operators.shard.slices import MEASURE
 from operators.shard.statistics import Form, Values, compute
 from schemas.outputs import AnomalyEvent, AnomalyWindow, CalibrationSource
 
@@ -30,7 +31,7 @@ _SETTLED, _FOLLOWS_MS = 5, 3_600_000
 Told = tuple[list[AnomalyEvent], list[AnomalyWindow]]
 
 #: Whether a slice was to change in [since, until), Unix ms.
-Meant = Callable[[tuple[tuple[str, str], ...], int, int], bool]
+Meant = Callable[[Slice, int, int], bool]
 
 
 class Evaluation:
@@ -81,6 +82,34 @@ class Evaluation:
         told[0].extend(self.lifecycle.close(self._open_of(gone), end))
         self.lifecycle.forget(end)
         return told
+
+    def ended(self, windows: int) -> set[Slice]:
+        """Slices of which nothing was reported for more than ``windows``, see `Absence.ended`."""
+        ended, bases = self.absence.ended(windows), self.catalogue.bases
+        if not ended.any():
+            return set()
+        alive = {bases[place].slice for place in np.flatnonzero(~ended).tolist()}
+        return {base.slice for base in bases} - alive
+
+    def let_go(self, gone: set[Slice], end: int) -> list[AnomalyEvent]:
+        """Forget all that is kept of these slices, between two windows; ``end`` (Unix ms) of the last one.
+
+        Returns:
+            Last revisions of their open episodes.
+        """
+        known = self.catalogue
+        ended = self._open_of(base for base in known.bases if base.slice in gone)
+        events = self.lifecycle.let_go(ended, end)
+        places = np.array([at for at, base in enumerate(known.bases) if base.slice not in gone], np.int64)
+        rows = known.rows[places]
+        kept = np.unique(rows[rows >= 0])
+        self.bank.keep(kept)
+        self.absence.keep(places)
+        self.catalogue = Catalogue(known.columns[len(MEASURE) :])
+        self.catalogue.restore_bases([known.bases[place] for place in places.tolist()], known.keys[places])
+        self.catalogue.rows = np.where(rows >= 0, np.searchsorted(kept, rows), -1)
+        self._rows.clear()
+        return events
 
     def learn(self, start: int, rows: Sketches) -> None:
         """Learn from a window of the past; nothing is told of it (see `close`)."""
@@ -197,7 +226,7 @@ class Evaluation:
                 self._rows[self.bank.keys[row]] = row
         return self._rows[key]
 
-    def _open_of(self, gone: Iterable[Any]) -> list[tuple[Any, SeriesKey]]:
+    def _open_of(self, gone: Iterable[Base]) -> list[tuple[Any, SeriesKey]]:
         """Episodes of bases that are gone for good."""
         series = {key for base in gone for key in base.series()}
         return [place for place in self.lifecycle.episodes if place[1] in series]

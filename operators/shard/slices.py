@@ -6,7 +6,7 @@ keeps at most ``cap`` slices apart, the heaviest of the window in which room ran
 under ``other``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.cells import cell_fields
+from operators.series import Slice
 from operators.settings import Slicing
 from operators.shard.hashing import Hashes, field_hashes, mixed
 from operators.shard.sketches import Floats, Ints, Sketches, collapse, runs, take
@@ -201,6 +202,19 @@ class Slicer:
             level[spilt] -= _keep(self.kept[place][1], parent[spilt], weight[spilt], self.slicing.cap)
         return level, np.where(level == 0, named, np.where(level == 1, parent + extra, everything))
 
+    def let_go(self, gone: Iterable[Slice]) -> None:
+        """Make room where these slices were kept apart."""
+        for slice_ in gone:
+            parent, extra = (
+                [pair for pair in slice_ if (pair[0] in LEFT_OUT) == left_out] for left_out in (True, False)
+            )
+            own, above = _hash(slice_), _hash(parent)
+            folded = {name for name, value in extra} if all(value == OTHER for _, value in extra) else None
+            for names, (kept, parents) in zip(self.slicing.sets, self.kept, strict=True):
+                kept.discard(own)
+                if folded == {name for name in names if name not in LEFT_OUT}:
+                    parents.discard(above)
+
     def snapshot(self) -> list[list[list[int]]]:
         """The slices each set keeps apart, for the state codec."""
         return [[sorted(level) for level in kept] for kept in self.kept]
@@ -208,6 +222,11 @@ class Slicer:
     def restore(self, kept: Sequence[Sequence[Sequence[int]]]) -> None:
         """Take over what `snapshot` gave."""
         self.kept = [(set(own), set(parents)) for own, parents in kept]
+
+
+def _hash(slice_: Iterable[tuple[str, str]]) -> int:
+    """A slice's hash: the sum of its fields'."""
+    return sum(int(field_hashes(name, [value])[0]) for name, value in slice_) % 2**64
 
 
 def _keep(kept: set[int], named: Hashes, weight: Ints, cap: int) -> npt.NDArray[np.bool_]:

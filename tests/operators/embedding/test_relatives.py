@@ -64,3 +64,14 @@ def test_a_new_replica_is_covered_by_its_relatives_within_minutes(state, stream,
     # long before it has a reference of its own, a fault of that replica is seen
     struck = drive(state, stream, 29, 30, replicas=2, shift=0.2)
     assert any(v.alarm for v in struck if dict(v.key.slice).get("replica") == "r1")
+
+
+def test_prompts_are_kept_while_answers_are_scored_given_them(state, both):
+    both(state, 0, 20)
+    both(state, 20, 22, prompts=False)
+    assert state.let_go(20 * 60_000)
+    sides = {key.side: group for key, group in state.groups.items()}
+    assert not sides["prompt"].series
+    assert sides["output"].series
+    assert state.let_go(22 * 60_000)
+    assert not state.groups

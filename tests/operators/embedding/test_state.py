@@ -171,3 +171,36 @@ def test_wide_vectors_shrink_to_the_projection(settings, stream):
 def test_importing_the_operator_does_not_import_torch():
     check = "import sys, operators.embedding; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_replicas_nobody_has_reported_for_long_are_let_go(state, settings, stream, drive):
+    told = drive(state, stream, 0, 15, replicas=2)
+    drive(state, stream, 15, 18)
+    for key in {verdict.key for verdict in told if "replica" in dict(verdict.key.slice)}:
+        state.freeze(key, None)
+    (group,) = state.groups.values()
+    names = {dict(each).get("replica") for each in group.series}
+    assert names == {None, "r0", "r1"}
+    assert state.let_go(14 * 60_000) == set()
+    gone = state.let_go(15 * 60_000)
+    assert {(side, dict(each)["replica"]) for side, each in gone} == {("output", "r1")}
+    assert {dict(each).get("replica") for each in group.series} == {None, "r0"}
+    assert {dict(each)["replica"] for _, each, _ in state.frozen} == {"r0"}
+    # what calibrates the others is without it, as it is in a state that was restored
+    again = EmbeddingState.restore(state.snapshot(), settings)
+    batches = [
+        pa.Table.from_batches([project(stream.chunk(at), settings)])
+        for at in range(18 * 60_000, 21 * 60_000, 10_000)
+    ]
+    for place, table in enumerate(batches):
+        state.add(table)
+        again.add(table)
+        at = 18 * 60_000 + place * 10_000
+        assert repr(state.close(at)) == repr(again.close(at))
+
+
+def test_an_embedder_version_nobody_uses_is_let_go_and_its_slices_live_on(state, stream, drive):
+    drive(state, stream, 0, 12)
+    drive(state, stream, 12, 24, version="e2")
+    assert state.let_go(12 * 60_000) == set()
+    assert [key.embedder_version for key in state.groups] == ["e2"]
