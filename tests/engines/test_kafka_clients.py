@@ -365,6 +365,7 @@ def test_a_broker_that_goes_away_and_comes_back(servers: str, stack: Stack) -> N
         for library, client in clients.items():
             until(lambda client=client: _assigns(client, place), f"{library} to assign")
             assert [record.value for record in read(client, 1)] == [b"before"]
+            client.begun = True
         for producer in (*producers.values(), *hasty.values()):
             until(lambda one=producer: not one.deliver([OutRecord(topic, b"k", [], b"first")]), "the first")
         stack.kill("kafka")

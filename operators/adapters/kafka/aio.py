@@ -110,7 +110,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._ask_s = options.begins_s  # until reading has begun
+        self.begun = False
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
         self._loop = _Loop()
@@ -147,12 +147,11 @@ class Client:
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
         """Read these partitions from these offsets."""
-        self._held.clear()
         self._fetched = self._ask("read offsets", self._assign(positions))
+        self._held.clear()
 
     async def _assign(self, positions: Mapping[TopicPartition, int | None]) -> dict[TopicPartition, int]:
         consumer = self._consumer
-        consumer.assign([Handle(*place) for place in positions])
         found = {place: offset for place, offset in positions.items() if offset is not None}
         for place in positions.keys() - found.keys():
             if (offset := await consumer.committed(Handle(*place))) is not None:
@@ -161,6 +160,7 @@ class Client:
             earliest = self._options.start == "earliest"
             asked = await (consumer.beginning_offsets(rest) if earliest else consumer.end_offsets(rest))
             found |= {(handle.topic, handle.partition): offset for handle, offset in asked.items()}
+        consumer.assign([Handle(*place) for place in positions])
         for place, offset in found.items():
             consumer.seek(Handle(*place), offset)
         return found
@@ -169,7 +169,6 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
-        self._ask_s = self._options.timeout_s
         waiting = set(paused)
         if found := self._held.take(waiting):
             return found
@@ -225,7 +224,7 @@ class Client:
 
     def _ask(self, what: str, work: Coroutine[Any, Any, T]) -> T:
         try:
-            return self._loop.run(work, self._ask_s)
+            return self._loop.run(work, self._options.patience_s(begun=self.begun))
         except (KafkaError, TimeoutError) as problem:
             raise self._refused(what, problem) from None
 

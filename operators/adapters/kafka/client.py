@@ -27,8 +27,11 @@ class KafkaClient(Protocol):
     """A consumer with partitions assigned by hand; `SourceError` when the broker refuses.
 
     It reads what transactions committed, and passes over gaps in the offsets. A broker that goes away makes
-    `poll` give nothing, and questions fail; it is found again when it comes back.
+    `poll` give nothing, and questions fail; it is found again when it comes back. Whoever reads says so in
+    ``begun``: from then on a question is given up sooner, see `KafkaOptions.patience_s`.
     """
+
+    begun: bool
 
     def __init__(self, options: KafkaOptions) -> None: ...
 
@@ -37,7 +40,10 @@ class KafkaClient(Protocol):
         ...
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
-        """Read these partitions; None starts at the group's committed offset, else where options say."""
+        """Read these partitions; None starts at the group's committed offset, else where options say.
+
+        All that must be asked is asked first: where it is refused, the partitions from before go on.
+        """
         ...
 
     def poll(

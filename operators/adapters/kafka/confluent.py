@@ -70,7 +70,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._begun = False
+        self.begun = False
         self._complaints = _Complaints()
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
@@ -140,7 +140,6 @@ class Client:
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
-        self._begun = True
         waiting, end = set(paused), time.monotonic() + timeout_s
         self._take_in(0.0)
         while not (found := self._held.take(waiting)):
@@ -235,11 +234,11 @@ class Client:
 
     @property
     def _ask_s(self) -> float:
-        return self._options.timeout_s if self._begun else self._options.begins_s
+        return self._options.patience_s(begun=self.begun)
 
     def _ask(self, what: str, question: Callable[[], T]) -> T:
         began = time.monotonic()
-        passing = _STARTING if self._begun else _PASSING
+        passing = _STARTING if self.begun else _PASSING
         while True:
             try:
                 return question()

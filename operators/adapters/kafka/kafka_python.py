@@ -48,7 +48,7 @@ class Client:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._ask_ms = int(options.begins_s * 1000)  # until reading has begun
+        self.begun = False
         self._held = Held(options.max_poll_records)
         try:
             with heard("kafka") as said:
@@ -80,27 +80,25 @@ class Client:
 
     def assign(self, positions: Mapping[TopicPartition, int | None]) -> None:
         """Read these partitions from these offsets."""
-        handles = {partition: kafka.TopicPartition(*partition) for partition in positions}
-        self._held.clear()
+        consumer, ask_ms = self._consumer, self._ask_ms
+        begin = consumer.beginning_offsets if self._options.start == "earliest" else consumer.end_offsets
+        found = {kafka.TopicPartition(*place): offset for place, offset in positions.items()}
         try:
-            self._consumer.assign(list(handles.values()))
-            for partition, offset in positions.items():
-                if offset is None:
-                    offset = self._consumer.committed(handles[partition], timeout_ms=self._ask_ms)
-                if offset is not None:
-                    self._consumer.seek(handles[partition], offset)
-                elif self._options.start == "earliest":
-                    self._consumer.seek_to_beginning(handles[partition])
-                else:
-                    self._consumer.seek_to_end(handles[partition])
+            for handle in [handle for handle, offset in found.items() if offset is None]:
+                found[handle] = consumer.committed(handle, timeout_ms=ask_ms)
+            if rest := [handle for handle, offset in found.items() if offset is None]:
+                found |= begin(rest, timeout_ms=ask_ms)
+            consumer.assign(list(found))
+            for handle, offset in found.items():
+                consumer.seek(handle, offset)
         except KafkaError as problem:
             raise self._refused("read offsets", problem) from None
+        self._held.clear()
 
     def poll(
         self, paused: Sequence[TopicPartition], timeout_s: float
     ) -> dict[TopicPartition, list[SourceRecord]]:
         """Records of the partitions that are not paused."""
-        self._ask_ms = int(self._options.timeout_s * 1000)
         waiting = {kafka.TopicPartition(*partition) for partition in {*paused, *self._held.places}}
         now = self._consumer.paused()
         try:
@@ -149,6 +147,10 @@ class Client:
     def close(self) -> None:
         """Leave the broker."""
         self._consumer.close(autocommit=False)
+
+    @property
+    def _ask_ms(self) -> int:
+        return int(self._options.patience_s(begun=self.begun) * 1000)
 
     def _refused(self, what: str, problem: KafkaError) -> SourceError:
         return SourceError(f"kafka://{self._options.servers} refuses to {what}: {reason(problem)}")

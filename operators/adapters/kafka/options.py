@@ -12,7 +12,8 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
 
     ``start``: where to read a partition from that the group has committed nothing of.
     ``max_poll_records``: many small records read together cost a third of what few do.
-    ``bootstrap_timeout_s``: how long the broker may take to answer at first; ``timeout_s``: later.
+    ``bootstrap_timeout_s``: how long the broker may take to answer at first; ``timeout_s``: later, see
+    `patience_s`.
     """
 
     servers: str
@@ -30,10 +31,9 @@ class KafkaOptions(Struct, frozen=True, kw_only=True):
     bootstrap_timeout_s: float = 10.0
     timeout_s: float = 10.0
 
-    @property
-    def begins_s(self) -> float:
-        """How long a broker that is there may take to open the logs and groups that reading begins with."""
-        return max(_BEGINS_S, self.timeout_s)
+    def patience_s(self, *, begun: bool) -> float:
+        """How long a question may take: before reading has ``begun`` logs and groups may open late."""
+        return self.timeout_s if begun else max(_BEGINS_S, self.timeout_s)
 
     def __repr__(self) -> str:
         return f"KafkaOptions(servers={self.servers!r}, group={self.group!r})"

@@ -52,13 +52,15 @@ class KafkaSource:
     def partitions(self) -> Sequence[Partition]:
         """Every partition of the topics, asked of the broker at most every half minute.
 
-        One that is away is asked again later; only at first that is a `SourceError`.
+        One that is away, or goes away before new ones are taken in, is asked again later; only at first that
+        is a `SourceError`.
         """
         now = self._clock()
         if now - self._discovered_s >= DISCOVER_EVERY_S:
             first, self._discovered_s = self._discovered_s == float("-inf"), now
             try:
                 there = self._client.partitions(self._topics)
+                self._take_in(there)
             except SourceError as problem:
                 if first:
                     raise
@@ -69,7 +71,6 @@ class KafkaSource:
                     log.warning(
                         "none of the topics is there (driftline topics create makes them): %s", topics
                     )
-                self._take_in(there)
         here = [Partition(topic, name) for name, (topic, _) in self._assigned.items()]
         return here + [Partition(topic, name, here=False) for name, topic in self._elsewhere.items()]
 
@@ -79,6 +80,7 @@ class KafkaSource:
 
     def poll(self, ready: Sequence[str], timeout_s: float) -> Sequence[Batch]:
         """Whatever the broker has for the ready partitions; the others are paused."""
+        self._client.begun = True
         paused = [partition for name, partition in self._assigned.items() if name not in set(ready)]
         found = self._client.poll(paused, timeout_s)
         names = {partition: name for name, partition in self._assigned.items()}
@@ -137,11 +139,11 @@ class KafkaSource:
     def _assign(
         self, partitions: Mapping[str, TopicPartition], positions: Mapping[str, int] | None = None
     ) -> None:
+        fresh = [where for name, where in partitions.items() if name not in self._ends_at_start]
+        ends = self._client.ends(fresh) if fresh else {}
         known = {name: self._client.position(where) for name, where in self._assigned.items()}
         wanted = known | dict(positions or {})
         self._client.assign({where: wanted.get(name) for name, where in partitions.items()})
-        fresh = [where for name, where in partitions.items() if name not in self._ends_at_start]
-        ends = self._client.ends(fresh) if fresh else {}
         self._ends_at_start |= {f"{topic}/{number}": end for (topic, number), end in ends.items()}
         self._assigned = dict(partitions)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -205,6 +206,57 @@ def test_a_broker_that_goes_away_ends_nothing_and_is_told_of_now_and_then(
     assert "refuses to" in second
 
 
+class Left:
+    """A client whose broker goes away for good once it has answered a question."""
+
+    def __init__(self, client: Any, question: str, leave: Callable[[], None]) -> None:
+        self.__dict__.update(client=client, question=question, leave=leave)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name) if name != self.question else self._last
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.client, name, value)
+
+    def _last(self, *arguments: Any) -> Any:
+        answer = getattr(self.client, self.question)(*arguments)
+        self.leave()
+        return answer
+
+
+@pytest.mark.parametrize("client", sorted(CLIENTS))
+@pytest.mark.parametrize("question", ["partitions", "ends"])
+def test_a_broker_lost_while_a_new_topic_is_taken_in_ends_nothing(client: str, question: str) -> None:
+    brokers, now = [Broker()], [0.0]
+    known, fresh = f"{TOPIC}.known", f"{TOPIC}.fresh"
+    brokers[0].send([b"a", b"b", b"c"], 0, known)
+    how = KafkaOptions(
+        servers=brokers[0].servers,
+        api_version=(2, 3),
+        max_poll_records=1,
+        bootstrap_timeout_s=60.0,
+        timeout_s=60.0,
+    )
+    source = KafkaSource(how, [known, fresh], client=client, clock=lambda: now[0])
+    try:
+        before = source.partitions()
+        assert read(source, 1) == {f"{known}/0": [b"a"]}
+        brokers[0].send([b"d"], 0, fresh)
+
+        def leave() -> None:
+            reached._options = structs.replace(how, timeout_s=0.5)
+            brokers.clear()
+
+        reached: Any = source._client
+        source._client = Left(reached, question, leave)
+        now[0] = 31.0
+        assert source.partitions() == before
+        assert not brokers
+        assert source.position(f"{known}/0") == 1
+    finally:
+        source.close()
+
+
 class Late:
     """A consumer whose broker is slow to open what holds the group's offsets."""
 
@@ -244,6 +296,7 @@ def test_a_broker_that_opens_its_groups_late_is_waited_for_until_reading_has_beg
         client.assign({(topic, 0): None})
         assert client.position((topic, 0)) == 0
         until(lambda: client.poll((), 0.2), "the record")
+        client.begun = True
         late.left = 1
         with pytest.raises(SourceError, match="refuses to read offsets"):
             client.assign({(topic, 0): None})
