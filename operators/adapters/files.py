@@ -21,8 +21,6 @@ class FileSource:
     """Partitions of one folder. With ``follow`` a partition's end is looked at again every second."""
 
     def __init__(self, root: Path, *, follow: bool) -> None:
-        if not root.is_dir():
-            raise SourceError(f"{root} is no folder; it holds one folder per topic")
         self._root = root
         self._follow = follow
         self._files: dict[str, FilePartition] = {}
@@ -33,7 +31,11 @@ class FileSource:
 
     def partitions(self) -> Sequence[Partition]:
         """Every partition in the folder now."""
-        for part in partitions(self._root):
+        try:
+            there = partitions(self._root)
+        except OSError as problem:
+            raise SourceError(str(problem)) from problem
+        for part in there:
             if part.name not in self._files:
                 self._files[part.name] = part
                 self._offsets.setdefault(part.name, 0)
