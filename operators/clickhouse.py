@@ -25,9 +25,9 @@ from tenacity import (
 
 from operators import engine_lock, migrations
 from operators.store_address import Address, parse_url
-from operators.store_errors import StoreAway, StoreBusy, StoreError, StoreUrlError
+from operators.store_errors import StoreAway, StoreBusy, StoreError, StoreMissing, StoreUrlError
 
-__all__ = ["Store", "StoreAway", "StoreBusy", "StoreError", "StoreUrlError"]
+__all__ = ["Store", "StoreAway", "StoreBusy", "StoreError", "StoreMissing", "StoreUrlError"]
 
 _CONNECT_S = 5
 #: Longest silence of the server in one call. Until then an insert may yet be taken; then it is tried again.
@@ -59,17 +59,25 @@ class Store:
         self._release = release
 
     @classmethod
-    def open(cls, url: str, database: str | None = None) -> "Store":
+    def open(cls, url: str, database: str | None = None, *, make: bool = True) -> "Store":
         """Open the store at ``url`` (``chdb:PATH`` or ``http(s)://HOST:PORT/DB``).
+
+        Args:
+            url: where it is.
+            database: another than the URL's.
+            make: begin a store where a folder holds none, as whoever writes one must.
 
         Raises:
             StoreUrlError: the URL is wrong or holds credentials.
+            StoreMissing: there is none, and none is to be made.
             StoreBusy: another process, which the message names, has the folder open.
             StoreError: ClickHouse cannot be reached, or refuses.
         """
         address = parse_url(url, database)
         release: Callable[[], None] = lambda: None  # noqa: E731
         if address.path is not None:
+            if not make and not Path(address.path, "metadata").is_dir():
+                raise StoreMissing(f"{address}: no store is there; a run makes one, and so does migrate")
             release = engine_lock.acquire(address.path)
         try:
             store = cls(address, _retry(address, "connecting", lambda: _connect(address)), release)

@@ -17,6 +17,10 @@ class StoreUrlError(StoreError):
     """The URL is not one of a store, or holds credentials (wrong use: exit code 2)."""
 
 
+class StoreMissing(StoreUrlError):
+    """The folder holds no store (wrong use: exit code 2)."""
+
+
 class SinkError(Exception):
     """A sink could not take what it was given; it keeps it, and the next flush tries again."""
 

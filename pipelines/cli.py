@@ -137,12 +137,9 @@ def query(
     clickhouse: ClickHouse = None,
 ) -> None:
     """Run SQL on whatever ClickHouse is configured."""
-    from operators.clickhouse import Store
-    from pipelines.config import resolve
-    from pipelines.query import query
+    from pipelines import query
 
-    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
-        query(store, sql, format)
+    query.command(config, clickhouse, sql, format)
 
 
 @app.command()
@@ -173,7 +170,7 @@ def label(
     from pipelines.config import resolve
     from pipelines.labels import label
 
-    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse, make=False) as store:
         store.migrate()
         found = label(store, event, verdict, note)
     cli_data.show({"event_id": str(found), "verdict": verdict}, json, f"{found}: {verdict}")
@@ -191,7 +188,7 @@ def labels(config: ConfigFile = None, clickhouse: ClickHouse = None, json: Json 
     from pipelines.config import resolve
     from pipelines.labels import show, summary
 
-    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse, make=False) as store:
         store.migrate()
         found = summary(store)
     if json:

@@ -124,10 +124,12 @@ def _reachable(config: Config) -> Iterator[Finding]:
 
 
 def _store(config: Config) -> Finding:
-    from operators.clickhouse import Store, StoreError
+    from operators.clickhouse import Store, StoreError, StoreMissing
 
     try:
-        store = Store.open(config.clickhouse)
+        store = Store.open(config.clickhouse, make=False)
+    except StoreMissing as problem:
+        return Finding("clickhouse", "absent", str(problem))
     except (StoreError, ImportError) as problem:
         return Finding("clickhouse", "failed", str(problem))
     try:

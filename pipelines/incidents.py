@@ -31,7 +31,7 @@ def command(
             sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    with Store.open(resolve(path, clickhouse=clickhouse).clickhouse) as store:
+    with Store.open(resolve(path, clickhouse=clickhouse).clickhouse, make=False) as store:
         store.migrate()
         if once:
             changed = correlate_once(store)

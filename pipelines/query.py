@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from operators.clickhouse import Store
+from pipelines.config import resolve
 from pipelines.errors import UsageError
 
 Format = Literal["table", "json", "csv"]
@@ -22,6 +24,13 @@ Format = Literal["table", "json", "csv"]
 #: Where a ; or a word means nothing: in strings, quoted names and comments.
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|--[^\n]*|/\*.*?\*/""", re.S)
 _READS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS")
+
+
+def command(path: Path | None, clickhouse: str | None, sql: str, format: Format) -> None:
+    """Run a query on the configured store and print what it returns."""
+    sql = reading(sql)
+    with Store.open(resolve(path, clickhouse=clickhouse).clickhouse, make=False) as store:
+        query(store, sql, format)
 
 
 def query(store: Store, sql: str, format: Format = "table") -> None:
@@ -43,6 +52,13 @@ def query(store: Store, sql: str, format: Format = "table") -> None:
 
 def read(store: Store, sql: str) -> pa.Table:
     """Run a statement that only reads; ClickHouse holds it to that too."""
+    sql = reading(sql)
+    restricted = store.query("SELECT getSetting('readonly')::UInt8 AS level")["level"][0].as_py()
+    return store.query(sql, settings={} if restricted else {"readonly": 1})
+
+
+def reading(sql: str) -> str:
+    """A statement without comments, if it only reads; `UsageError` else."""
     sql = _QUOTED.sub(lambda m: " " if m[0].startswith(("--", "/*")) else m[0], sql).strip().rstrip(";")
     bare = _QUOTED.sub(" ", sql)
     if ";" in bare:
@@ -50,8 +66,7 @@ def read(store: Store, sql: str) -> pa.Table:
     word = re.match(r"[\s(]*(\w*)", bare)
     if word is None or word[1].upper() not in _READS:
         raise UsageError(f"query only reads: begin with one of {', '.join(_READS)}")
-    restricted = store.query("SELECT getSetting('readonly')::UInt8 AS level")["level"][0].as_py()
-    return store.query(sql, settings={} if restricted else {"readonly": 1})
+    return sql
 
 
 def render(answer: pa.Table, format: Literal["json", "csv"]) -> str:

@@ -53,7 +53,7 @@ def command(
     end = unix_ms("--until", until) if until else _FOREVER
     if begin >= end:
         raise UsageError("--since must lie before --until")
-    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse) as store:
+    with Store.open(resolve(config, clickhouse=clickhouse).clickhouse, make=False) as store:
         store.migrate()
         comparison = compare(store, *sides, begin, end)
     if as_json:

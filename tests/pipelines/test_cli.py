@@ -100,6 +100,36 @@ def test_wrong_use_is_named_and_ends_with_2(driftline: Call, arguments: tuple[st
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize(
+    "asks",
+    [
+        ("query", "SELECT 1"),
+        ("label", "0123abcd", "true"),
+        ("labels",),
+        ("correlate", "--once"),
+        ("compare", "--baseline", "service_version=v1", "--candidate", "service_version=v2"),
+    ],
+)
+def test_who_reads_a_store_makes_none_at_a_mistyped_path(
+    driftline: Call, tmp_path: Path, asks: tuple[str, ...]
+) -> None:
+    (tmp_path / "other").mkdir()
+    for typo in ("typo", "other"):
+        answer = driftline(*asks, "--clickhouse", f"chdb:{typo}")
+        assert answer.code == 2
+        assert f"chdb:{tmp_path / typo}: no store is there" in answer.err
+    assert list(tmp_path.iterdir()) == [tmp_path / "other"]
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_doctor_makes_no_store_and_says_that_none_is_there(driftline: Call, tmp_path: Path) -> None:
+    answer = driftline("doctor", "--clickhouse", "chdb:db", "--json")
+    assert answer.code == 0
+    found = {each["what"]: each["state"] for each in json.loads(answer.out)}
+    assert found["clickhouse"] == "absent"
+    assert not (tmp_path / "db").exists()
+
+
 def test_a_store_that_is_not_there_ends_with_1(driftline: Call) -> None:
     answer = driftline("query", "SELECT 1", "--clickhouse", "http://127.0.0.1:1/x")
     reason = os.strerror(errno.ECONNREFUSED)
