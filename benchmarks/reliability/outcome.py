@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.reliability.recorded import Record
 from benchmarks.reliability.topics import ends
@@ -22,6 +23,8 @@ from schemas.rows import Count
 #: How long a partition that brings nothing holds back the time of all.
 IDLE_S = Windows().idle_s
 Key = tuple[str, int, str]
+#: Headers and value.
+Message = tuple[list[tuple[str, bytes]], bytes]
 #: Tables whose rows have no second version: raw, they are as many as by key.
 TABLES = ("signal_buckets", "anomaly_windows", "change_revisions")
 _EVENTS = "SELECT toString(event_id) AS e, revision AS r, toString(status) AS s FROM anomaly_events"
@@ -94,14 +97,15 @@ def of_files(records: Iterable[Record], folder: Path, engine: str = "local", idl
 
 def of_kafka(servers: str, url: str, topics: Sequence[str], accounts: dict[str, Any]) -> Outcome:
     """What lies in the topics and the store."""
-    events = [json.loads(value) for _, value in read(servers, "anomalies.v1")]
+    letters = [(f"{topic}.dlq", 0) for topic in topics]
+    lies = read(servers, [("anomalies.v1", 0), *letters])
+    events = [json.loads(value) for _, value in lies["anomalies.v1", 0]]
     dead: Counter[tuple[Any, ...]] = Counter()
     kept = []
-    for topic in topics:
-        for headers, value in read(servers, f"{topic}.dlq"):
-            told = {name.removeprefix("driftline_"): value.decode() for name, value in headers}
-            dead[told["partition"], int(told["offset"]), told["reason"]] += 1
-            kept.append(value or b"")
+    for headers, value in chain.from_iterable(lies[place] for place in letters):
+        told = {name.removeprefix("driftline_"): value.decode() for name, value in headers}
+        dead[told["partition"], int(told["offset"]), told["reason"]] += 1
+        kept.append(value or b"")
     return _outcome(url, events, dead, kept, accounts)
 
 
@@ -159,29 +163,31 @@ def differences(found: Outcome, wanted: Outcome) -> list[str]:
     return said
 
 
-def read(servers: str, topic: str, partition: int = 0) -> list[tuple[list[tuple[str, bytes]], bytes]]:
-    """Headers and values of everything in a partition of a topic, once its last transaction is settled.
+def read(servers: str, partitions: Collection[tuple[str, int]]) -> dict[tuple[str, int], list[Message]]:
+    """Everything that lies in partitions of topics, once the last transaction of each is settled.
 
     Whoever commits one is told before the broker has marked its end, up to where alone the committed is read.
     """
     words: dict[str, Any] = {"bootstrap.servers": servers, "group.id": "reads-alone"}
     words |= {"enable.auto.commit": False, "isolation.level": "read_committed"}
     words |= {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
-    end = ends(servers, [(topic, partition)])[topic, partition]
+    left = ends(servers, partitions)
+    found: dict[tuple[str, int], list[Message]] = {place: [] for place in partitions}
     consumer = Consumer(words)
-    found = []
     try:
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        while True:
+        consumer.assign([TopicPartition(*place, 0) for place in partitions])
+        while left:
             record = consumer.poll(1.0)
             if record is None:
                 continue
+            place = record.topic(), record.partition()
             if record.error() is None:
-                found.append((record.headers() or [], record.value()))
-            elif record.error().name() == "_PARTITION_EOF" and record.offset() >= end:
-                return found
+                found[place].append((record.headers() or [], record.value()))
+            elif record.error().name() == "_PARTITION_EOF" and record.offset() >= left.get(place, 0):
+                left.pop(place, None)
     finally:
         consumer.close()
+    return found
 
 
 def lag(servers: str, group: str, partitions: Counter[str]) -> dict[str, int]:

@@ -149,11 +149,11 @@ class Place:
         Raises:
             FaultError: a record that the broker took is not there.
         """
+        places = [(topic, number) for topic, count in self.partitions.items() for number in range(count)]
         found = [
-            Record(topic, partition, value, 0)
-            for topic, count in self.partitions.items()
-            for partition in range(count)
-            for _, value in read(self.stack.kafka, topic, partition)
+            Record(*place, value, 0)
+            for place, messages in read(self.stack.kafka, places).items()
+            for _, value in messages
         ]
         taken = sum(feed.sent - feed.given_up for feed in self._feeds)
         if len(found) < taken:
