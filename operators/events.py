@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from operators.lifecycle.meaning import unit
 from operators.lifecycle.summary import summary
 from operators.series import event_id, fingerprint
 from schemas.outputs import AnomalyEvent
@@ -30,7 +31,7 @@ def build(episode: "Episode", updated_at: int, config_hash: str) -> AnomalyEvent
         topic=key.topic,
         signal=key.signal,
         statistic=key.statistic,
-        unit=key.unit,
+        unit=unit(key),
         window_start=episode.onset,
         window_end=episode.window_end,
         detected_at=episode.detected_at,

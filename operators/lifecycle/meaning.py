@@ -23,13 +23,15 @@ Worse = Literal[1, -1, 0] | None
 class Meaning:
     """One signal's: ``word`` for humans, ``worse`` direction, ``symptom``.
 
-    ``least``: changes smaller than this, in the signal's unit, harm nobody however sure they are.
+    ``least``: changes smaller than this, in the signal's unit, harm nobody however sure they are. ``unit``:
+    that of a statistic that is not in its signal's.
     """
 
     word: str
     worse: Worse
     symptom: Symptom
     least: float = 0.0
+    unit: str | None = None
 
 
 _SIGNALS: dict[str, Meaning] = {
@@ -83,7 +85,9 @@ _UNKNOWN = Meaning("", 0, PERFORMANCE)
 
 #: Where a statistic says something else than its signal.
 _STATISTICS: dict[tuple[str, str], Meaning] = {
-    ("gen_ai.server.completions", "completed"): Meaning("completed share of arrivals", -1, PERFORMANCE, 0.1),
+    ("gen_ai.server.completions", "completed"): Meaning(
+        "completed share of arrivals", -1, PERFORMANCE, 0.1, unit="1"
+    ),
     ("gen_ai.output.finish_reason_share", "share:stop"): Meaning("finish reason stop", -1, INVALID, 0.03),
     ("gen_ai.output.finish_reason_share", "share:tool_calls"): Meaning(
         "finish reason tool_calls", 0, INVALID
@@ -94,3 +98,8 @@ _STATISTICS: dict[tuple[str, str], Meaning] = {
 def meaning(key: SeriesKey) -> Meaning:
     """What a series means."""
     return _STATISTICS.get((key.signal, key.statistic)) or _SIGNALS.get(key.signal, _UNKNOWN)
+
+
+def unit(key: SeriesKey) -> str:
+    """What the values of a series are in, as events and people are told."""
+    return meaning(key).unit or key.unit

@@ -2,7 +2,7 @@
 
 import math
 
-from operators.lifecycle.meaning import meaning
+from operators.lifecycle.meaning import meaning, unit
 from operators.series import NEAR, SeriesKey
 from schemas.outputs import AnomalyKind
 
@@ -21,8 +21,9 @@ def summary(key: SeriesKey, kind: AnomalyKind, observed: float, baseline: float)
         return f"{observed:.2%} of {word} lie near {name}, baseline {baseline:.2%}, on {whom}"
     if kind == "embedding_drift":
         return f"{word} drifted ({key.statistic}) on {whom}"
+    measured = unit(key)
     return (
-        f"{word}{statistic} {amount(observed, key.unit)}, {against(observed, baseline, key.unit)} on {whom}"
+        f"{word}{statistic} {amount(observed, measured)}, {against(observed, baseline, measured)} on {whom}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from operators.lifecycle.meaning import Worse, meaning
+from operators.lifecycle.meaning import Worse, meaning, unit
 from operators.series import SeriesKey
 from pipelines.compare.blocks import Differences
 from pipelines.compare.sequential import Interval, blocks_until, interval
@@ -47,22 +47,21 @@ class Judged(Struct, frozen=True):
 def judge(all_differences: Sequence[Differences], alpha: float) -> list[Judged]:
     """Every statistic that some direction of makes worse, the worst findings first."""
     judged = []
-    directed = [(d, meaning(_key(d))) for d in all_differences]
-    directed = [(d, m) for d, m in directed if m.worse is not None]
-    for difference, means in directed:
+    directed = [(d, key) for d in all_differences if meaning(key := _key(d)).worse is not None]
+    for difference, key in directed:
         change = difference.candidate - difference.baseline
         within = interval(change, alpha / len(directed))
         level = float(difference.baseline.mean())
-        floor = RATIO_MARGIN if difference.statistic.unit == "1" and 0 <= level <= 1 else 0.0
+        floor = RATIO_MARGIN if unit(key) == "1" and 0 <= level <= 1 else 0.0
         margin = max(MARGIN * abs(level), floor)
-        finding = _finding(within, means.worse, margin)
+        finding = _finding(within, meaning(key).worse, margin)
         known = within.low > float("-inf")
         judged.append(
             Judged(
                 topic=difference.statistic.topic,
                 signal=difference.statistic.signal,
                 statistic=difference.statistic.name,
-                unit=difference.statistic.unit,
+                unit=unit(key),
                 baseline=level,
                 candidate=float(difference.candidate.mean()),
                 difference=within.mean,
