@@ -65,20 +65,20 @@ def start(process: Process, folder: Path, log: Path) -> int:
         setsid=True,
         setsigdef=[signal.SIGPIPE],  # Python ignores it, and the child would too
     )
-    # the new program's environment is there to read a moment after the old one's is gone
-    until = time.monotonic() + _BEGINS
-    while not runs(pid, folder, process.name) and not _ended(pid):
-        if time.monotonic() > until:
-            break
-        time.sleep(0.005)
+    runs(pid, folder, process.name)  # at least for so long that whoever looks next can see it
     return pid
 
 
 def runs(pid: int, folder: Path, name: str) -> bool:
     """Whether the process of this id is still the one that was started under this name."""
+    until = time.monotonic() + _BEGINS
     try:
-        return _carries(psutil.Process(pid)) == _mark(folder, name)
-    except psutil.NoSuchProcess:
+        process = psutil.Process(pid)
+        # a process that becomes another program, as a shell does at last, has no environment for a moment
+        while not (environment := process.environ()) and not _ended(pid) and time.monotonic() < until:
+            time.sleep(0.005)
+        return environment.get(_MARK) == _mark(folder, name) and not _ended(pid)
+    except (psutil.Error, OSError):  # it ended, or the id is another user's by now
         return False
 
 

@@ -54,6 +54,20 @@ def test_a_process_ends_with_what_it_started(tmp_path: Path, kind: signal.Signal
     assert ended(child)
 
 
+def test_a_process_that_becomes_another_program_runs_on(tmp_path: Path) -> None:
+    again = tmp_path / "again"  # without an end: for a moment each time its environment is not there
+    again.write_text('exec /bin/sh "$0"')
+    command = ["/bin/sh", str(again)]
+    one = Process(name="one", part="test", command=command, address="127.0.0.1:1", healthy=ready)
+    pid = process.start(one, tmp_path, tmp_path / "log")
+    try:
+        assert all(process.runs(pid, tmp_path, "one") for _ in range(2000))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert not process.runs(pid, tmp_path, "one")
+
+
 def test_an_orphan_is_found_and_ended(tmp_path: Path) -> None:
     pid = started(tmp_path)
     child = psutil.Process(pid).children()[0]
