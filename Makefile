@@ -58,7 +58,7 @@ bench: setup ## measure speed, state and detection; prints tables, writes JSON u
 bench-faults: setup ## kill, stop, starve and mislead real processes under load; hours. FAULTS="--engine faust --seeds 3"
 	OMP_NUM_THREADS=1 $(ALONE_WITH_DISKS) $(BIN)/python -m benchmarks.reliability.faults $(FAULTS)
 
-bench-soak: setup ## half an hour at a steady rate in real time. SOAK="--engine local --minutes 10"
+bench-soak: setup ## half an hour at a steady rate in real time. SOAK="--engine flink --minutes 10"
 	OMP_NUM_THREADS=1 $(ALONE) $(BIN)/python -m benchmarks.reliability.soak $(SOAK)
 
 lock: ## make both locks anew from pyproject.toml

@@ -72,7 +72,6 @@ def main() -> int:
         return 0
     if chosen.docs:
         results = {p.stem: json.loads(p.read_text()) for p in sorted(OUT.glob("*.json"))}
-        results.pop("soak", None)
         DOCS.write_text(markdown(results))
         reliability.write()
         return 0

@@ -7,4 +7,5 @@ JSON under ``build/bench``, and ``python -m benchmarks --docs`` makes docs/relia
 from pathlib import Path
 
 RUNS = Path("build/bench/faults.jsonl")
-SOAK = Path("build/bench/soak.jsonl")
+#: Of each engine, what was looked at (``faust.jsonl``) and what came of it (``faust.json``).
+SOAKS = Path("build/bench/soaks")

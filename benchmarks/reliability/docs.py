@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.reliability import RUNS, SOAK
+from benchmarks.reliability import RUNS, SOAKS
 from benchmarks.reliability.faults import KILL_EACH, KINDS
-from benchmarks.reliability.soak import plot
+from benchmarks.reliability.soak import OURS, plot
 
 DOCS = Path("docs/reliability.md")
-IMAGE = Path("docs/img/soak.png")
+IMAGES = Path("docs/img")
 #: What whoever ran it has to say of the runs, a paragraph a line.
 REMARKS = RUNS.with_name("reliability.remarks.txt")
 _HEAD = """# Reliability
@@ -58,9 +58,9 @@ def page() -> str:
     lines = [_HEAD]
     if RUNS.exists():
         lines += _faults([json.loads(line) for line in RUNS.read_text().splitlines()])
-    figures = SOAK.with_suffix(".json")
-    if figures.exists():
-        lines += _soak(json.loads(figures.read_text()))
+    soaks = [json.loads(figures.read_text()) for figures in sorted(SOAKS.glob("*.json"))]
+    if soaks:
+        lines += _soaks(soaks)
     if REMARKS.exists():
         lines += ["\n## Remarks on these runs\n", *(f"* {line}" for line in REMARKS.read_text().splitlines())]
     return "\n".join(lines) + "\n"
@@ -69,8 +69,8 @@ def page() -> str:
 def write() -> None:
     """Page and picture."""
     DOCS.write_text(page(), encoding="utf-8")
-    if SOAK.exists():
-        plot(SOAK, IMAGE)
+    for looks in sorted(SOAKS.glob("*.jsonl")):
+        plot(looks, _image(looks.stem))
 
 
 def _faults(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -119,15 +119,34 @@ def _restored(run: Mapping[str, Any]) -> dict[str, list[float]]:
     return rows
 
 
-def _soak(made: Mapping[str, Any]) -> Iterator[str]:
+def _image(engine: str) -> Path:
+    return IMAGES / f"soak_{engine}.png"
+
+
+def _soaks(soaks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     holds = {True: "holds", False: "**missed**"}
+    first = soaks[0]
     yield "## Soak\n"
     yield (
-        f"`make bench-soak`: {made['samples_per_s']:,} request samples a second (Arrow records of 1,000) for "
-        f"{made['minutes']:g} minutes through Kafka, {made['engine']} and ClickHouse over HTTP, event time "
-        f"being wall time; {made['sent']:,} samples. The machine had other work: its load average was "
-        f"{made['load_average']} on {made['cores']} cores, and the sender was at most "
-        f"{made['fell_behind_s']} s late.\n"
+        "`make bench-soak SOAK='--engine ENGINE'`: request samples in Arrow records of 1,000 at a steady "
+        "rate through Kafka, the engine and ClickHouse over HTTP, event time being wall time. Rows in the "
+        "store cover a detection window of 60 s, made of buckets of 10 s, so a sample waits for its window's "
+        f"end and then for the allowed lateness of 30 s. Bar: p99 below {first['delay_bar_s']} s (window + "
+        "lateness + 5 s). Read with the bucket of 10 s (45 s) it cannot be held: nothing is written before "
+        f"the window is over. Bar for memory: the engine's processes ({', '.join(OURS)}) gain less than "
+        f"{first['slope_bar_mb']:g} MB a minute over the last two thirds.\n"
+    )
+    for made in soaks:
+        yield from _soak(made, holds)
+
+
+def _soak(made: Mapping[str, Any], holds: Mapping[bool, str]) -> Iterator[str]:
+    yield f"### {made['engine']}\n"
+    yield (
+        f"{made['samples_per_s']:,} samples a second for {made['minutes']:g} minutes, {made['sent']:,} in "
+        f"all. The machine had other work: its load average was {made['load_average']} on {made['cores']} "
+        f"cores, and the sender was at most {made['fell_behind_s']} s late. Delay: "
+        f"{holds[made['delay_holds']]}; memory: {holds[made['memory_holds']]}.\n"
     )
     if accounts := made.get("accounts"):
         told = ", ".join(f"{count:,} {outcome}" for outcome, count in accounts.items() if outcome != "in")
@@ -136,20 +155,11 @@ def _soak(made: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for name, row in made["delays"].items():
         yield f"| {name} | {row['number']} | {row['p50 s']} | {row['p99 s']} | {row['most s']} |"
-    yield (
-        "\nRows in the store cover a detection window of 60 s, made of buckets of 10 s, so a sample waits "
-        "for its window's end and then for the allowed lateness of 30 s. Bar: p99 below "
-        f"{made['delay_bar_s']} s (window + lateness + 5 s): {holds[made['delay_holds']]}. Read with the "
-        "bucket of 10 s (45 s) it cannot be held: nothing is written before the window is over.\n"
-    )
     columns = list(next(iter(made["processes"].values())))
-    yield "| process | " + " | ".join(columns) + " |"
+    yield "\n| process | " + " | ".join(columns) + " |"
     yield "|---|" + "---|" * len(columns)
     for name, row in made["processes"].items():
         yield f"| {name} | " + " | ".join(str(row[column]) for column in columns) + " |"
     disk = ", ".join(f"{name} {size:,} MB" for name, size in made["disk_mb"].items())
-    yield (
-        f"\nBar for memory: the engine gains less than {made['slope_bar_mb']:g} MB a minute over the last "
-        f"two thirds: {holds[made['memory_holds']]}. On disk at the end: {disk}.\n"
-    )
-    yield f"![Memory of each process over the soak](img/{IMAGE.name})"
+    yield f"\nOn disk at the end: {disk}.\n"
+    yield f"![Memory of each process over the soak](img/{_image(made['engine']).name})\n"

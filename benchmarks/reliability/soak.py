@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 from confluent_kafka import Producer
 
 from benchmarks.fold import _arrow, _samples
-from benchmarks.reliability import SOAK
+from benchmarks.reliability import SOAKS
 from benchmarks.reliability.place import PARTS, FaultError, Place
 from benchmarks.reliability.recorded import REQUESTS, Record
 from operators.clickhouse import Store, StoreError
@@ -44,8 +44,9 @@ LOOK_EVERY_S = 10.0
 POLL_EVERY_S = 1.0
 #: Of what was read long ago the disk need not be full.
 KEEP = {"retention.bytes": str(256 << 20), "segment.bytes": str(64 << 20)}
-#: What memory of the engine may gain a minute over the last two thirds, MB.
-SLOPE_MB = 2.0
+#: What the engine may gain a minute over the last two thirds, MB, and which processes it is: on Flink the
+#: pool's workers, too. Java's have a bound of their own, which they fill.
+SLOPE_MB, OURS = 2.0, ("engine", "worker-pool-0")
 
 
 class Load(threading.Thread):
@@ -219,7 +220,8 @@ def summary(engine: str, rate: int, looks: Sequence[Mapping[str, Any]], looking:
         "delay_bar_s": bar,
         "delay_holds": p99 is not None and p99 < bar,
         "slope_bar_mb": SLOPE_MB,
-        "memory_holds": (rows["engine"]["MB a minute, last two thirds"] or 0.0) < SLOPE_MB,
+        "memory_holds": sum(rows[one]["MB a minute, last two thirds"] or 0.0 for one in OURS if one in rows)
+        < SLOPE_MB,
         "load_average": round(float(np.mean([each["load_average"] for each in looks])), 1),
         "cores": os.cpu_count(),
         "delays": told,
@@ -308,10 +310,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", default="faust", choices=tuple(PARTS))
     parser.add_argument("--rate", type=int, default=20_000, help="samples a second")
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--out", type=Path, default=SOAK)
     asked = parser.parse_args(arguments)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    made = soak(asked.engine, asked.rate, asked.minutes, asked.out)
+    SOAKS.mkdir(parents=True, exist_ok=True)
+    made = soak(asked.engine, asked.rate, asked.minutes, SOAKS / f"{asked.engine}.jsonl")
     print(json.dumps(made, indent=1))
     return int(not (made["delay_holds"] and made["memory_holds"]))
 
