@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
@@ -161,53 +162,60 @@ def test_a_paused_partition_waits_and_is_forgotten_by_nobody(
 
 
 def test_pausing_at_random_loses_repeats_and_swaps_nothing(
-    servers: str, library: str, options: KafkaOptions, monkeypatch: pytest.MonkeyPatch
+    servers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All clients at once, as each waits for what it has to fetch again."""
     most, room = 20, 50_000
     monkeypatch.setattr(held, "POLL_BYTES", room)
-    rng = random.Random(11)
+    sizes = random.Random(11)
     topic = make_topic(servers, partitions=4)
     values = [
         [b"%d" % number for number in range(400)],
-        [b"%d" % number + b"." * rng.randrange(10_000) for number in range(100)],
+        [b"%d" % number + b"." * sizes.randrange(10_000) for number in range(100)],
         [b"%d" % number + b"." * 60_000 for number in range(8)],
         [],
     ]
     for number, sent in enumerate(values):
         send(servers, topic, sent, number)
-    client = connect(library, structs.replace(options, max_poll_records=most))
-    places = client.partitions([topic])
-    client.assign(dict.fromkeys(places))
-    seen: dict[tuple[str, int], list[bytes]] = {place: [] for place in places}
-    polls = 0
 
-    def goes_on() -> bool:
-        nonlocal polls
-        polls += 1
-        # as a reader does it: others are ahead each time
-        paused = rng.sample(places, rng.choice((0, 1, 1, 2, 3)))
-        found = client.poll(paused, 0.02)
-        assert found.keys().isdisjoint(paused)
-        size = sum(len(record.value) for records in found.values() for record in records)
-        assert size <= room or sum(map(len, found.values())) == 1
-        for place, records in found.items():
-            assert len(records) <= most
-            first = len(seen[place])
-            assert [record.offset for record in records] == list(range(first, first + len(records)))
-            seen[place] += [record.value for record in records]
-        assert {place: client.position(place) for place in places} == {
-            place: len(found) for place, found in seen.items()
-        }
-        if polls in (5, 9, 20, 40):  # what is fetched already is of no use then
-            back = {place: rng.randrange(len(found) + 1) for place, found in seen.items()}
-            client.assign(back)
-            for place, offset in back.items():
-                del seen[place][offset:]
-        return [len(found) for found in seen.values()] == [len(sent) for sent in values]
+    def pauses(library: str) -> None:
+        rng = random.Random(12)
+        client = connect(library, KafkaOptions(servers=servers, max_poll_records=most, **PATIENT))
+        places = client.partitions([topic])
+        client.assign(dict.fromkeys(places, 0))
+        seen: dict[tuple[str, int], list[bytes]] = {place: [] for place in places}
+        polls = 0
 
-    until(goes_on, "all of it")
-    assert list(seen.values()) == values
-    client.close()
+        def goes_on() -> bool:
+            nonlocal polls
+            polls += 1
+            # as a reader does it: others are ahead each time
+            paused = rng.sample(places, rng.choice((0, 1, 1, 2, 3)))
+            found = client.poll(paused, 0.02)
+            assert found.keys().isdisjoint(paused)
+            size = sum(len(record.value) for records in found.values() for record in records)
+            assert size <= room or sum(map(len, found.values())) == 1
+            for place, records in found.items():
+                assert len(records) <= most
+                first = len(seen[place])
+                assert [record.offset for record in records] == list(range(first, first + len(records)))
+                seen[place] += [record.value for record in records]
+            assert {place: client.position(place) for place in places} == {
+                place: len(found) for place, found in seen.items()
+            }
+            if polls in (5, 9, 20, 40):  # what is fetched already is of no use then
+                back = {place: rng.randrange(len(found) + 1) for place, found in seen.items()}
+                client.assign(back)
+                for place, offset in back.items():
+                    del seen[place][offset:]
+            return [len(found) for found in seen.values()] == [len(sent) for sent in values]
+
+        until(goes_on, f"all of it by {library}")
+        assert list(seen.values()) == values
+        client.close()
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(pauses, CLIENTS))
 
 
 def test_what_no_reader_is_shown_is_passed_over(servers: str, client: KafkaClient) -> None:
@@ -369,10 +377,6 @@ def test_a_broker_that_goes_away_and_comes_back(servers: str, stack: Stack) -> N
         for producer in (*producers.values(), *hasty.values()):
             until(lambda one=producer: not one.deliver([OutRecord(topic, b"k", [], b"first")]), "the first")
         stack.kill("kafka")
-        for library, producer in hasty.items():
-            failed = producer.deliver([OutRecord(topic, b"k", [], b"hasty")])
-            assert list(failed) == [0], library
-            assert failed[0]
         results: dict[str, dict[int, str]] = {}
         waiting = [
             threading.Thread(
@@ -384,12 +388,20 @@ def test_a_broker_that_goes_away_and_comes_back(servers: str, stack: Stack) -> N
         ]
         for thread in waiting:
             thread.start()
-        for client in clients.values():
+
+        def refuses(library: str) -> None:
+            failed = hasty[library].deliver([OutRecord(topic, b"k", [], b"hasty")])
+            assert list(failed) == [0], library
+            assert failed[0]
+            client = clients[library]
             client.poll((), 0.1)
             client.poll((), 0.1)
-            for question in (lambda c=client: c.ends([place]), lambda c=client: c.commit({place: 1})):
+            for question in (lambda: client.ends([place]), lambda: client.commit({place: 1})):
                 with pytest.raises(SourceError, match="refuses to"):
                     question()
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(refuses, CLIENTS))
         stack.start("kafka")
         for thread in waiting:
             thread.join(PATIENCE_S)
