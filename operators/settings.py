@@ -33,7 +33,10 @@ class Windows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Slicing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which slices series are made for, and how many of each slice are kept apart."""
+    """Which slices series are made for, and how many of each slice are kept apart.
+
+    ``attribute_cap``: how many finish reasons, error types and throttle reasons a series keeps apart.
+    """
 
     sets: tuple[tuple[str, ...], ...] = DEFAULT_SLICES
     cap: Annotated[int, Meta(ge=1)] = 20_000

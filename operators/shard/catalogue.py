@@ -4,6 +4,7 @@ A base is (topic, signal, attribute, slice): one sketch, several statistics. Bas
 that depends on the closed windows alone, never on arrival.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from operators.series import SeriesKey, Slice, slice_of
+from operators.shard.hashing import field_hashes
 from operators.shard.sketches import Floats, Hashes, Ints
 from operators.shard.slices import MEASURE
 from operators.shard.statistics import SLOTS, STARTED, Form, measure
+from operators.shard.words import is_open
 
 #: Forms that stand on the samples of another base.
 _PARTS = (Form.SHARE, Form.PORTION, Form.COMPLETED)
@@ -41,7 +44,8 @@ class Catalogue:
 
     ``keys``: hashes; ``form``, ``step``: of `operators.shard.statistics`; ``whole``: index of the base that a
     share's trials or a completion's arrivals are of, -1 for none; ``counted``: none means zero, not unknown;
-    ``rows``: bank rows by slot, -1 for none; ``codes``: [n, columns] into ``names``, -1 where absent.
+    ``rows``: bank rows by slot, -1 for none; ``codes``: [n, columns] into ``names``, -1 where absent;
+    ``words``: how many words of an open vocabulary a series has, by the hash of all but its attribute.
     """
 
     def __init__(self, fields: Sequence[str]) -> None:
@@ -54,6 +58,7 @@ class Catalogue:
         self.counted: npt.NDArray[np.bool_] = np.zeros(0, bool)
         self.rows: Ints = np.zeros((0, SLOTS), np.int64)
         self.codes: npt.NDArray[np.int32] = np.zeros((0, len(self.columns)), np.int32)
+        self.words: Counter[int] = Counter()
         self.names: list[dict[str, int]] = [{} for _ in self.columns]
         self._order: Ints = np.zeros(0, np.int64)
         self._places: dict[Base, int] = {}
@@ -120,6 +125,9 @@ class Catalogue:
                 if (text := named.get(name)) is not None:
                     codes[row, column] = self.names[column].setdefault(text, len(self.names[column]))
             self._places[base] = first + row
+            if is_open(base.signal, base.attribute):
+                word = field_hashes("attribute", [base.attribute])
+                self.words[(int(keys[row]) - int(word[0])) % 2**64] += 1
         self.bases.extend(bases)
         self.keys = np.concatenate([self.keys, keys])
         self.form = np.concatenate([self.form, np.array([m.form for m in measures], np.int64)])

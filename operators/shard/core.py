@@ -28,6 +28,7 @@ from operators.shard.history import Past
 from operators.shard.rows import bucket_rows
 from operators.shard.sketches import Ints, Sketches, concat
 from operators.shard.slices import Slicer, read_cells
+from operators.shard.words import fold_words
 from operators.state import pack, unpack
 from schemas.outputs import AnomalyEvent, AnomalyWindow
 from schemas.records import ChangeRecord
@@ -241,6 +242,9 @@ class Shard:
         sliced = self.slicer.slices(replace(cells, bucket=np.full(len(cells), start)))
         new = evaluation.unknown(sliced.rows.key)
         if len(new):
+            words, cap = evaluation.catalogue.words, self.settings.slices.attribute_cap
+            cells, sliced = fold_words(cells, sliced, words, new, cap)
+            new = evaluation.unknown(sliced.rows.key)
             codes, values = self.slicer.names(cells, sliced, new)
             evaluation.enter(start, sliced.rows.key[new], codes, values)
         output.rows.append((sliced.bucket, sliced.rows, evaluation.catalogue.find(sliced.rows.key)))

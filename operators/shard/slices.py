@@ -48,7 +48,8 @@ class Sliced:
     """Bases of a window's buckets.
 
     ``rows``: sketches keyed by the base's hash, sorted by (base, bucket); ``bucket``: its start, Unix ms; the
-    name comes from a ``cell``, the set (``place``) it was sliced by, and the ``level`` it was folded to.
+    name comes from a ``cell``, the set (``place``) it was sliced by, the ``level`` it was folded to, and its
+    ``attribute``, a code into the cells' values.
     """
 
     rows: Sketches
@@ -56,6 +57,7 @@ class Sliced:
     cell: Ints
     place: Ints
     level: Ints
+    attribute: Ints
 
 
 def read_cells(table: Any, slicing: Slicing) -> Cells:
@@ -146,6 +148,7 @@ class Slicer:
             cell=row[starts],
             place=np.concatenate(sets)[order][starts],
             level=np.concatenate(levels)[order][starts],
+            attribute=cells.codes["attribute"][row[starts]],
         )
 
     def names(
@@ -158,6 +161,7 @@ class Slicer:
         """
         row, place, level = sliced.cell[index], sliced.place[index], sliced.level[index]
         codes: dict[str, Ints] = {name: cells.codes[name][row] for name in MEASURE}
+        codes["attribute"] = sliced.attribute[index]
         values: dict[str, tuple[str, ...]] = {name: cells.values[name] for name in MEASURE}
         for name in self.fields:
             holds = np.fromiter((name in names for names in self.slicing.sets), bool, len(self.slicing.sets))

@@ -180,12 +180,14 @@ def compute(rows: Sketches, form: Ints, step: Floats, trials: Floats, window_s: 
     share = (form == Form.SHARE) | (form == Form.PORTION)
     part = np.where(share, trials, count)
     some = share | (form == Form.RATIO)
-    value[some, 0], samples[some, 0] = _over(total, part)[some], part[some]
+    # several words counted as one other may all be true of a sample
+    hit = np.where(form == Form.SHARE, np.minimum(total, part), total)
+    value[some, 0], samples[some, 0] = _over(hit, part)[some], part[some]
     few = (form == Form.PORTION) & (part < LEAST["mean"])
     value[few, 0] = np.nan
     # values of their own have extremes; where there are none, each sample was a yes or a no
     tried = some & np.isnan(rows.low) & (form != Form.PORTION) & (part > 0)
-    hits[tried, 0] = total[tried]
+    hits[tried, 0] = hit[tried]
 
     completed = form == Form.COMPLETED
     value[completed, 1], samples[completed, 1] = _over(total, trials)[completed], trials[completed]

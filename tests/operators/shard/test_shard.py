@@ -206,6 +206,56 @@ def test_a_cap_keeps_the_heaviest_and_counts_the_rest_as_other() -> None:
     assert ttft == {"a": 9, "c": 5, "other": 3}
 
 
+def failures(counts: dict[str, int], minute: int) -> list[Sample]:
+    """Requests that failed in a minute, by the type of their error."""
+    types = [kind for kind, count in counts.items() for _ in range(count)]
+    return [
+        {
+            "event_time": START + minute * 60_000 + n,
+            "service": "s",
+            "request_id": f"{minute}-{n}",
+            "status": "error",
+            "error_type": kind,
+        }
+        for n, kind in enumerate(types)
+    ]
+
+
+@settings(max_examples=5)
+@given(st.randoms(use_true_random=False))
+def test_a_series_keeps_so_many_words_apart_and_counts_the_rest_as_other(shuffle: random.Random) -> None:
+    config = Settings(shards=1, slices=Slicing(attribute_cap=3))
+    minutes = [
+        {"a": 5, "b": 1, "c": 9},
+        {"d": 2, "e": 4, "f": 4, "a": 1},
+        {"g": 50, "b": 2, "other": 3, "e": 7},
+    ]
+    batches = [failures(counts, minute) for minute, counts in enumerate(minutes)]
+    for batch in batches:
+        shuffle.shuffle(batch)
+    shard, emissions = run(list(deliveries(batches, config)), config)
+    table = [row for e in emissions if e.buckets is not None for row in e.buckets.to_pylist()]
+    errors = [row for row in table if row["signal"] == "gen_ai.server.errors" and row["attribute"]]
+    found: list[dict[str, int]] = [{} for _ in minutes]
+    for row in errors:
+        found[(row["bucket_start"] - START) // 60_000][row["attribute"]] = row["sum"]
+    assert found == [{"a": 5, "b": 1, "c": 9}, {"a": 1, "other": 10}, {"b": 2, "other": 60}]
+    assert {key.statistic for key in shard.evaluation.bank.keys if key.signal.endswith("errors")} == {
+        "ratio",
+        *(f"share:{word}" for word in ("a", "b", "c", "other")),
+    }
+    again = Shard.restore(shard.snapshot(), config)
+    assert again.evaluation.catalogue.words == shard.evaluation.catalogue.words
+
+
+def test_where_there_is_not_room_for_all_words_the_heaviest_are_kept() -> None:
+    config = Settings(shards=1, slices=Slicing(attribute_cap=2))
+    _, emissions = run(list(deliveries([failures({"a": 1, "b": 2, "c": 9, "d": 4}, 0)], config)), config)
+    table = [row for e in emissions if e.buckets is not None for row in e.buckets.to_pylist()]
+    errors = {row["attribute"]: row["sum"] for row in table if row["signal"] == "gen_ai.server.errors"}
+    assert {word: errors[word] for word in errors if word} == {"c": 9, "d": 4, "other": 3}
+
+
 def test_coinciding_slices_are_one_and_count_each_sample_once() -> None:
     batch = [
         {"event_time": START + n, "service": "s", "request_id": str(n), "status": "ok", "ttft_s": 0.5}
