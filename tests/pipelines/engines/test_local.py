@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from operators.clickhouse import Store, StoreError
+from operators.sources.files import partitions
 from pipelines.config import Config, resolve
 from pipelines.engines import local
 from pipelines.engines.job import Job
@@ -69,6 +70,28 @@ def test_a_store_that_refuses_ends_the_run_with_nothing_advanced(
         start(Job(config(recorded, tmp_path, state=str(tmp_path / "state")), until_end=True))
     assert committed == []
     assert not (tmp_path / "state" / FILE).exists()
+
+
+@pytest.mark.parametrize("parts", [4, 10_000])
+def test_without_state_all_is_done_with_at_the_end_of_input_alone(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    committed: dict[str, int] = {}
+    monkeypatch.setattr(local, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr(
+        "operators.adapters.files.FileSource.commit", lambda self, done: committed.update(done)
+    )
+    stop, left = threading.Event(), iter(range(parts - 1))
+
+    def count(_: int | None) -> None:
+        if next(left, None) is None:
+            stop.set()
+
+    report = start(Job(config(recorded, tmp_path), until_end=True, stop=stop, progress=count))
+    held = {part.name: sum(map(len, part.read(0, 1000))) for part in partitions(recorded)}
+    assert (committed == held) is (report.ending == "done")
+    assert all(committed[name] <= held[name] for name in committed)
+    assert report.ending == ("done" if parts > 100 else "stopped")
 
 
 def test_a_stopped_run_goes_on_from_its_state(
