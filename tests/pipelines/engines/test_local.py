@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from operators.clickhouse import Store, StoreError
-from operators.sources.files import partitions
 from pipelines.config import Config, resolve
 from pipelines.engines import local
 from pipelines.engines.job import Job
@@ -18,6 +17,7 @@ from pipelines.engines.snapshot import FILE
 from pipelines.errors import UsageError
 from pipelines.run import start
 from tests.contract import recording
+from tests.operators.adapters.memory import START_MS, request
 
 
 @pytest.fixture(scope="module")
@@ -72,26 +72,29 @@ def test_a_store_that_refuses_ends_the_run_with_nothing_advanced(
     assert not (tmp_path / "state" / FILE).exists()
 
 
-@pytest.mark.parametrize("parts", [4, 10_000])
-def test_without_state_all_is_done_with_at_the_end_of_input_alone(
-    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: int
+@pytest.mark.parametrize(("until_end", "done"), [(True, 100), (False, 60)])
+def test_without_state_a_window_that_has_not_ended_is_done_with_at_the_end_of_input_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until_end: bool, done: int
 ) -> None:
+    folder = tmp_path / "input" / "telemetry.requests.v1"
+    folder.mkdir(parents=True)
+    lines = [request(START_MS + second * 1000) for second in range(100)]
+    for place, second in enumerate(range(0, 100, 20)):
+        (folder / f"part-{place}.ndjson").write_bytes(b"\n".join(lines[second : second + 20]) + b"\n")
     committed: dict[str, int] = {}
-    monkeypatch.setattr(local, "FLUSH_EVERY_S", 0.0)
-    monkeypatch.setattr(
-        "operators.adapters.files.FileSource.commit", lambda self, done: committed.update(done)
-    )
-    stop, left = threading.Event(), iter(range(parts - 1))
+    stop = threading.Event()
 
-    def count(_: int | None) -> None:
-        if next(left, None) is None:
+    def commit(_: object, positions: dict[str, int]) -> None:
+        committed.update(positions)
+        if not until_end and committed.get("telemetry.requests.v1/0", 0) >= done:
             stop.set()
 
-    report = start(Job(config(recorded, tmp_path), until_end=True, stop=stop, progress=count))
-    held = {part.name: sum(map(len, part.read(0, 1000))) for part in partitions(recorded)}
-    assert (committed == held) is (report.ending == "done")
-    assert all(committed[name] <= held[name] for name in committed)
-    assert report.ending == ("done" if parts > 100 else "stopped")
+    monkeypatch.setattr(local, "FLUSH_EVERY_S", 0.0)
+    monkeypatch.setattr("operators.adapters.files.MAX_RECORDS", 20)
+    monkeypatch.setattr("operators.adapters.files.FileSource.commit", commit)
+    report = start(Job(config(tmp_path / "input", tmp_path), until_end=until_end, stop=stop))
+    assert report.ending == ("done" if until_end else "stopped")
+    assert committed == {"telemetry.requests.v1/0": done}
 
 
 def test_a_stopped_run_goes_on_from_its_state(
