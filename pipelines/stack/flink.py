@@ -188,6 +188,8 @@ def _settings(home: Path, ports: Ports) -> dict[str, object]:
         "taskmanager.memory.jvm-overhead.max": "192m",
         "io.tmp.dirs": str(home / "tmp"),
         "parallelism.default": 1,
+        # a TaskManager that was up before the JobManager looks for it again after a second, not ten
+        "cluster.registration.error-delay": 1000,
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 10000,
         "restart-strategy.type": "fixed-delay",
