@@ -215,7 +215,7 @@ class Shard:
             lifecycle = self.evaluation.lifecycle
             output.tell(lifecycle.step(start, end, fault_findings(due, lifecycle.episodes), suppress))
         self.changes.forget(end)
-        day = self._days.over(self.evaluation.absence.window, end)
+        day = self._days.over(self.evaluation.presence.window, end)
         if day is not None:
             self._let_go(day, end, output)
 

@@ -12,9 +12,11 @@ from operators.lifecycle import Finding, Lifecycle
 from operators.lifecycle.episodes import Suppress
 from operators.series import SeriesKey, Slice
 from operators.settings import Settings
-from operators.shard.absence import Absence
+from operators.shard import absence
 from operators.shard.catalogue import Base, Catalogue
 from operators.shard.occurrences import occurrences
+from operators.shard.presence import Presence
+from operators.shard.replicas import shortfalls
 from operators.shard.sketches import Hashes, Ints, Sketches, concat
 from operators.shard.slices import MEASURE
 from operators.shard.statistics import Form, Values, compute
@@ -42,7 +44,7 @@ class Evaluation:
         self.window_ms = windows.detect_s * 1000
         self.catalogue = Catalogue(cell_fields(settings.slices))
         self.bank = Bank(settings.detection, windows.detect_s)
-        self.absence = Absence(windows.detect_s)
+        self.presence = Presence(windows.detect_s)
         self.lifecycle = Lifecycle(settings.lifecycle, windows.lateness_s * 1000, settings.config_hash())
         self._rows: dict[SeriesKey, int] = {}
         self._fresh: set[int] = set()
@@ -58,7 +60,7 @@ class Evaluation:
         """Enter new bases into catalogue and bank (arguments as for `Catalogue.add`)."""
         places, series = self.catalogue.add(keys, codes, values)
         self.catalogue.assign(places, self.bank.add(series, time_ms))
-        self.absence.grow(len(self.catalogue))
+        self.presence.grow(len(self.catalogue))
         self._fresh.update(places.tolist())
 
     def close(self, start: int, rows: Sketches, suppress: Suppress, meant: Meant, *, whole: bool) -> Told:
@@ -73,8 +75,8 @@ class Evaluation:
         """
         end = start + self.window_ms
         index, values = self._measured(start, rows, whole)
-        findings, gone = self.absence.findings(self.catalogue)
-        findings += self.absence.shortfalls(self.catalogue, index, values.value[:, 0])
+        findings, gone = absence.findings(self.presence, self.catalogue)
+        findings += shortfalls(self.presence, self.catalogue, index, values.value[:, 0])
         rate, times = values.value[:, 0], values.samples[:, 0]
         findings += occurrences(self.catalogue, index, rate, times, self.lifecycle.episodes)
         findings += self._judge(start, index, values, meant)
@@ -84,8 +86,8 @@ class Evaluation:
         return told
 
     def ended(self, windows: int) -> set[Slice]:
-        """Slices of which nothing was reported for more than ``windows``, see `Absence.ended`."""
-        ended, bases = self.absence.ended(windows), self.catalogue.bases
+        """Slices of which nothing was reported for more than ``windows``, see `Presence.ended`."""
+        ended, bases = self.presence.ended(windows), self.catalogue.bases
         if not ended.any():
             return set()
         alive = {bases[place].slice for place in np.flatnonzero(~ended).tolist()}
@@ -104,7 +106,7 @@ class Evaluation:
         rows = known.rows[places]
         kept = np.unique(rows[rows >= 0])
         self.bank.keep(kept)
-        self.absence.keep(places)
+        self.presence.keep(places)
         self.catalogue = Catalogue(known.columns[len(MEASURE) :])
         self.catalogue.restore_bases([known.bases[place] for place in places.tolist()], known.keys[places])
         self.catalogue.rows = np.where(rows >= 0, np.searchsorted(kept, rows), -1)
@@ -118,14 +120,14 @@ class Evaluation:
 
     def begin(self) -> None:
         """After `learn`: what was there in the past is not missed until it is seen again."""
-        self.absence = Absence(self.window_ms / 1000.0)
-        self.absence.grow(len(self.catalogue))
-        self.absence.gone[:] = True
+        self.presence = Presence(self.window_ms / 1000.0)
+        self.presence.grow(len(self.catalogue))
+        self.presence.gone[:] = True
 
     def _measured(self, start: int, rows: Sketches, whole: bool) -> tuple[Ints, Values]:
         """Bases and statistics of a window."""
         index = self.catalogue.find(rows.key)
-        self.absence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
+        self.presence.observe(index, np.maximum(rows.count, 1).astype(np.float64))
         index, rows = self._filled(index, rows)
         values = self._values(index, rows)
         self._remember(start)
@@ -138,7 +140,7 @@ class Evaluation:
         present = np.zeros(len(catalogue) + 1, bool)
         present[index] = True
         stands = present[catalogue.whole]
-        zero = stands | (catalogue.counted & ~self.absence.missing())
+        zero = stands | (catalogue.counted & ~self.presence.missing())
         zero &= ~present[:-1] & (catalogue.form != Form.NONE)
         zero &= stands | catalogue.counted
         absent = np.flatnonzero(zero)
@@ -169,8 +171,8 @@ class Evaluation:
         catalogue = self.catalogue
         parts = fresh[(catalogue.form[fresh] == Form.SHARE) & (catalogue.whole[fresh] != fresh)]
         whole = catalogue.whole[parts]
-        ages = np.minimum(self.absence.seen[whole] - 1, _REMEMBERED)
-        trials = np.maximum(np.round(self.absence.rate[whole] * self.window_ms / 1000.0), 1.0)
+        ages = np.minimum(self.presence.seen[whole] - 1, _REMEMBERED)
+        trials = np.maximum(np.round(self.presence.rate[whole] * self.window_ms / 1000.0), 1.0)
         for back in range(int(ages.max(initial=0)), 0, -1):
             some = ages >= back
             row = catalogue.rows[parts[some], 0]
@@ -236,19 +238,19 @@ class Evaluation:
         bases, known = self.catalogue.snapshot()
         values = {
             "bases": bases,
-            "window": self.absence.window,
+            "window": self.presence.window,
             "fresh": sorted(self._fresh),
             "episodes": self.lifecycle.snapshot(),
         }
         arrays = {f"catalogue.{name}": array for name, array in known.items()}
-        arrays |= {f"absence.{name}": array for name, array in self.absence.arrays().items()}
+        arrays |= {f"absence.{name}": array for name, array in self.presence.arrays().items()}
         arrays |= {f"bank.{name}": array for name, array in self.bank.arrays().items()}
         return values, arrays
 
     def restore(self, values: dict[str, Any], arrays: dict[str, Any]) -> None:
         """Take over what `snapshot` gave."""
         self.catalogue.restore(values["bases"], _part(arrays, "catalogue."))
-        self.absence.load(values["window"], _part(arrays, "absence."))
+        self.presence.load(values["window"], _part(arrays, "absence."))
         self.lifecycle.restore(values["episodes"])
         self._fresh = set(values["fresh"])
         keys: dict[int, SeriesKey] = {}
