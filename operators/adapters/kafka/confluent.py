@@ -12,6 +12,7 @@ from confluent_kafka.admin import OffsetSpec as _OffsetSpec  # type: ignore[attr
 
 from operators.adapters.kafka.client import OutRecord, TopicPartition
 from operators.adapters.kafka.held import Held
+from operators.adapters.kafka.librdkafka import PASSING, STALE, STARTING, Complaints, settings
 from operators.adapters.kafka.options import MAX_RECORD_BYTES, KafkaOptions
 from operators.adapters.source import SourceError
 from operators.intake import SourceRecord
@@ -26,41 +27,6 @@ _ANY = -1  # partition
 _NO_BROKER_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 
-def settings(options: KafkaOptions) -> dict[str, Any]:
-    """How the broker is reached, in librdkafka's words."""
-    given = {
-        "bootstrap.servers": options.servers,
-        "security.protocol": options.security_protocol,
-        "ssl.ca.location": options.ssl_ca_file,
-        "ssl.certificate.location": options.ssl_cert_file,
-        "ssl.key.location": options.ssl_key_file,
-        "sasl.mechanism": options.sasl_mechanism,
-        "sasl.username": options.username,
-        "sasl.password": options.password,
-        "socket.timeout.ms": min(300_000, max(1000, int(options.timeout_s * 1000))),  # as it allows
-        "reconnect.backoff.max.ms": 2000,
-        "log_level": 0,  # what is wrong is told where it is met, not by a line a try
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
-class _Complaints:
-    """What the library last said of its connections: it tells why only there, not where a call fails."""
-
-    def __init__(self) -> None:
-        self.last: str | None = None
-
-    def __call__(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self.last = error.str()
-
-    def with_last(self, problem: object) -> str:
-        """A failure and, where one is known, its cause."""
-        error = problem.args[0] if isinstance(problem, KafkaException) else problem
-        said = error.str() if isinstance(error, KafkaError) else str(error)
-        return f"{said} ({self.last})" if self.last and self.last != said else said
-
-
 class Client:
     """One `confluent_kafka.Consumer` with partitions assigned by hand.
 
@@ -71,7 +37,7 @@ class Client:
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
         self.begun = False
-        self._complaints = _Complaints()
+        self._complaints = Complaints()
         self._held = Held(options.max_poll_records)
         self._fetched: dict[TopicPartition, int] = {}  # offsets behind what is held
         self._full: set[TopicPartition] = set()
@@ -194,7 +160,7 @@ class Client:
         """A partition's end, behind what no reader is shown; or something wrong."""
         if error.code() == KafkaError._PARTITION_EOF:
             self._fetched[place] = max(self._fetched[place], offset)
-        elif error.code() not in _PASSING:
+        elif error.code() not in PASSING:
             raise self._refused("fetch", error)
 
     def position(self, partition: TopicPartition) -> int:
@@ -238,57 +204,26 @@ class Client:
 
     def _ask(self, what: str, question: Callable[[], T]) -> T:
         began = time.monotonic()
-        passing = _STARTING if self.begun else _PASSING
+        passing = STARTING if self.begun else PASSING
         while True:
             try:
                 return question()
             except KafkaException as problem:
                 # a broker that has just started says so itself, by a code above 0, and may take as long
                 code = problem.args[0].code()
-                broker = code > 0 or code in _STALE
+                broker = code > 0 or code in STALE
                 patience_s = self._ask_s
                 if broker:
                     patience_s = max(patience_s, self._options.bootstrap_timeout_s)
                 if code not in passing or time.monotonic() > began + patience_s:
                     raise self._refused(what, problem) from None
-                if code in _STALE:
+                if code in STALE:
                     self._admin.list_topics(timeout=self._options.timeout_s)  # what it knows was read before
                 time.sleep(_AGAIN_S)
 
     def _refused(self, what: str, problem: object) -> SourceError:
         reason = self._complaints.with_last(problem)
         return SourceError(f"kafka://{self._options.servers} refuses to {what}: {reason}")
-
-
-#: Errors of a connection that has not heard yet of a new topic, partition or leader.
-_STALE = frozenset(
-    {
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-    }
-)
-#: Errors of a broker that has just started, or of a topic or leader that is new: asked again.
-_STARTING = _STALE | frozenset(
-    {
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._WAIT_COORD,
-    }
-)
-#: Errors of a partition that pass by themselves while it is polled.
-_PASSING = _STARTING | {
-    KafkaError._TRANSPORT,
-    KafkaError._TIMED_OUT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError.REQUEST_TIMED_OUT,
-}
 
 
 def _each(answers: list[Handle]) -> list[Handle]:
@@ -307,7 +242,7 @@ class Producer:
 
     def __init__(self, options: KafkaOptions) -> None:
         self._options = options
-        self._complaints = _Complaints()
+        self._complaints = Complaints()
         try:
             self._producer = confluent_kafka.Producer(
                 settings(options)
