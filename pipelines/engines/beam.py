@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from functools import partial
 
 import apache_beam as beam
-from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
@@ -25,7 +24,7 @@ from operators.adapters.beam.meters import BeamMeters, Both
 from operators.adapters.beam.process import Inlet, Process, forget, process
 from operators.adapters.beam.shards import ShardDoFn
 from operators.adapters.beam.sinks import DEAD_LETTERS, TakeApart, WriteDeadLetters, WriteEmissions
-from operators.adapters.beam.source import TelemetrySource
+from operators.adapters.beam.source import Read, TelemetrySource
 from operators.adapters.figures import accounts
 from operators.adapters.source import Source
 from operators.clickhouse import Store
@@ -118,15 +117,11 @@ def build(
     source = TelemetrySource(job_id, readers=readers)
     inlet = Inlet(partial(_open_source, config, until_end), config.settings, until_end)
     open_outputs = partial(_open_outputs, config)
-    read = ReadFromUnboundedSource(
-        source,
-        poll_interval=POLL_INTERVAL_S,
-        max_records_per_bundle=BUNDLE_POLLS,
-        max_read_time_seconds=BUNDLE_S,
-    )
+    read = Read(polls=BUNDLE_POLLS, seconds=BUNDLE_S, poll_s=POLL_INTERVAL_S)
     apart = (
         pipeline
-        | "Read" >> read
+        | "Source" >> beam.Create([source])
+        | "Read" >> beam.ParDo(read).with_output_types(bytes)
         | "TakeApart"
         >> beam.ParDo(TakeApart(inlet, job_id))
         .with_output_types(tuple[int, bytes])

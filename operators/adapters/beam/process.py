@@ -44,7 +44,7 @@ class Live:
 class Process:
     """Everything of one job in this process.
 
-    ``acknowledgements``: where all of the job is in it.
+    ``acknowledgements``: where all of the job is in it. ``readers``: the open one of each share, by index.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
@@ -56,6 +56,7 @@ class Process:
     outputs: Any = None
     inlet: Inlet | None = None
     shards: dict[int, Live] = field(default_factory=dict)
+    readers: dict[int, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -85,6 +86,9 @@ def inlet(job_id: str) -> Inlet:
 
 
 def forget(job_id: str) -> None:
-    """Drop what a job that is over left behind."""
+    """Close and drop what a job that is over left behind."""
     with _lock:
-        _processes.pop(job_id, None)
+        left = _processes.pop(job_id, None)
+    if left is not None:
+        for reader in left.readers.values():
+            reader.shut()

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 from apache_beam.utils.timestamp import MAX_TIMESTAMP
@@ -9,7 +10,8 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP
 from operators.adapters.acknowledge import Acknowledgements
 from operators.adapters.beam.codec import decode_parcel
 from operators.adapters.beam.process import Inlet, forget, inlet, process
-from operators.adapters.beam.source import Mark, MarkCoder, TelemetryReader, TelemetrySource
+from operators.adapters.beam.source import Mark, MarkCoder, Read, TelemetryReader, TelemetrySource
+from operators.adapters.reader import Reader
 from operators.message import CHAIN_STEPS
 from operators.settings import Settings
 from operators.state import StateError
@@ -121,14 +123,51 @@ def test_a_reader_goes_on_where_it_is_when_nothing_moved_since_the_mark() -> Non
     assert (source.closed, source.committed) == (False, {PARTITION: 20})
 
 
-def test_a_reader_that_was_taken_over_is_not_found_by_the_mark_of_the_one_that_took_it() -> None:
-    reader, _ = open_reader(source=Closing(VALUES, most=10))
+def test_a_reader_stays_open_between_bundles_and_is_closed_with_its_job() -> None:
+    reader, source = open_reader(source=Closing(VALUES, most=10))
     reader.start()
-    parked = reader.get_checkpoint_mark()
-    again, _ = open_reader(parked)
-    assert MarkCoder().encode(again.get_checkpoint_mark()) != MarkCoder().encode(parked)
-    third, _ = open_reader(again.get_checkpoint_mark())
-    assert third.advance()
+    reader.close()
+    coder = MarkCoder()
+    again, _ = open_reader(coder.decode(coder.encode(reader.get_checkpoint_mark())), Closing(VALUES, most=10))
+    again.advance()
+    assert Reader.positions_of(again.get_checkpoint_mark().snapshot) == {PARTITION: 20}
+    again.close()
+    assert not source.closed
+    forget("job")
+    assert source.closed
+
+
+def test_a_reader_that_no_bundle_asks_for_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Closing(VALUES)
+    process("job").inlet = Inlet(lambda part: source, SETTINGS, until_end=True)
+    one, other = TelemetrySource("job", readers=2).split(2)
+    one.create_reader(None, None).close()
+    other.create_reader(None, None).close()
+    assert not source.closed
+    monkeypatch.setattr("operators.adapters.beam.source.LEFT_S", -1.0)
+    other.create_reader(None, None)
+    assert source.closed
+
+
+def test_a_reader_that_failed_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, source = open_reader(source=Closing(VALUES, most=10))
+    reader.start()
+    mark = reader.get_checkpoint_mark()
+    monkeypatch.setattr(source, "poll", Mock(side_effect=OSError("half way")))
+    with pytest.raises(OSError, match="half way"):
+        reader.advance()
+    reader.close()
+    again, fresh = open_reader(mark, Closing(VALUES, most=10))
+    again.advance()
+    again.get_checkpoint_mark().finalize_checkpoint()
+    assert source.closed
+    assert (source.committed, fresh.committed) == ({}, {PARTITION: 20})
+
+
+def test_beam_keeps_no_reader() -> None:
+    read = Read(polls=20, seconds=1.0, poll_s=0.02)
+    read.setup()
+    assert read._reader_cache is None
 
 
 def test_a_reader_that_moved_since_the_mark_is_replaced() -> None:
@@ -145,15 +184,13 @@ def test_a_reader_that_moved_since_the_mark_is_replaced() -> None:
         reader.advance()
 
 
-def test_what_was_read_to_its_end_is_committed_after_it_was_closed() -> None:
-    reader, _ = open_reader()
+def test_what_was_read_to_its_end_is_committed_after_its_bundle() -> None:
+    reader, source = open_reader()
     read(reader)
     mark = reader.get_checkpoint_mark()
     reader.close()
-    after = MemorySource(VALUES)
-    process("job").inlet = Inlet(lambda part: after, SETTINGS, until_end=True)
     mark.finalize_checkpoint()
-    assert after.committed == {PARTITION: 100}
+    assert source.committed == {PARTITION: 100}
 
 
 def test_a_source_out_of_a_savepoint_is_read_as_the_job_now_says() -> None:
