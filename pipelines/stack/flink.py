@@ -103,7 +103,8 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
             address=address(ports.worker_pool),
             healthy=lambda: listens(ports.worker_pool),
             prepare=lambda: _write_boot(home, folder / "logs" / "workers.log"),
-            environment={"OMP_NUM_THREADS": "1"},
+            # of many threads each would have a heap of its own, which keeps what it once took
+            environment={"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
         ),
     ]
 
