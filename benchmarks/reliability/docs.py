@@ -36,7 +36,7 @@ the in-process loop from files:
 *Kills* are `kill -9`, and the process is started again within 2 s; *restored* is the time from the strike to
 the first bucket in ClickHouse that began after it, the fault's own length and the start of processes
 included. A run kills each part that its engine has, one after the other was restored, in an order drawn from
-the seed, and counts in the row of each, passed or not; some runs killed one part alone, on Flink three times.
+the seed, and counts in the row of each, passed or not; some older runs killed one part alone.
 *Poison* are forty more bad records between the others. A *clock* that jumps for good, of one of four
 producers of a partition, has to give events that are telemetry faults and name it, no others, and as many
 late samples as it sent (none, where it jumps ahead). A *partition that stalls* for 5 minutes of event time
