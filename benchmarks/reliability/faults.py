@@ -34,6 +34,8 @@ from pipelines.stack import Stack
 ENGINES = ("local", "faust", "flink")
 #: Seconds over which each piece of the recording is fed.
 FEED_S = 5.0
+#: How much later (ms of event time) a window that begins next is closed: beginning, length, lateness, a bucket.
+CLOSED_MS = 60_000 + 60_000 + 30_000 + 10_000
 #: Strikes of one run that kills one part: starting a job on Flink takes long, so it is struck more often.
 STRIKES = {"local": 1, "faust": 1, "flink": 3}
 #: Each part that an engine has once, in an order drawn from the seed.
@@ -123,8 +125,8 @@ class Run:
     def _struck(self, records: Sequence[Record]) -> None:
         feed = self.place.feed(records, FEED_S)
         time.sleep(self.random.uniform(0.1, 0.6) * FEED_S)
-        # what follows closes its window, of five strikes too; whoever wakes late finds all of it sent
-        at_ms = min(feed.time_ms, records[len(records) * 6 // 10].time_ms)
+        # whoever wakes late finds all of it sent: what follows has to close the window waited for
+        at_ms = min(feed.time_ms, records[-1].time_ms - CLOSED_MS)
         struck = time.monotonic()
         self._strike()
         self.place.wait_until(lambda: self.place.reached() >= at_ms, "progress after the strike")

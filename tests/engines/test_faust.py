@@ -122,7 +122,7 @@ def test_partitions_and_shards_move_with_their_state(
 
 def test_workers_killed_under_load(place: Place, records: Sequence[Record], wanted: Outcome) -> None:
     rng = random.Random(1)
-    cuts = [0, *sorted(rng.sample(range(len(records) // 4, len(records)), 2)), len(records)]
+    cuts = [0, *sorted(rng.sample(range(len(records) // 4, len(records)), 3)), len(records)]
     for first, last in pairwise(cuts[:-1]):
         with worker(place) as it:
             until(lambda it=it: len(it.holds("shards")) == 4, "the worker")

@@ -1,17 +1,17 @@
-"""Beam on a real Flink cluster, whatever is killed: the same events and accounts as the in-process loop."""
+"""Beam on a real Flink cluster, watched, stopped and resumed: the same events and accounts as the loop."""
 
 import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from benchmarks.reliability.outcome import Outcome, differences, of_kafka
-from benchmarks.reliability.place import PARTS, Feed, Place
+from benchmarks.reliability.place import PARTS, Place
 from benchmarks.reliability.recorded import Record
 from pipelines.engines.flink import Flink
 from pipelines.errors import EngineError
@@ -42,40 +42,26 @@ def running(flink: Flink) -> list[str]:
     return [job["jid"] for job in jobs if job["state"] in ("RUNNING", "RESTARTING", "CREATED")]
 
 
-def test_nothing_is_lost_or_doubled_when_processes_are_killed_and_the_job_is_stopped_and_resumed(
+def test_a_job_is_watched_loses_a_worker_and_goes_on_from_a_savepoint(
     stack: Stack, flink: Flink, records: Sequence[Record], wanted: Outcome, tmp_path: Path
 ) -> None:
-    place = Place(stack, "flink", "flink_faults", records, tmp_path / "run", idle_s=NEVER_IDLE_S)
-    quarters = [records[len(records) * n // 4 : len(records) * (n + 1) // 4] for n in range(4)]
-
-    def send_and(kill: Callable[[], object]) -> None:
-        """Send the next quarter over some seconds, kill midway, and wait for what came after."""
-        quarter = quarters.pop(0)
-        feed = Feed(stack.kafka, quarter, over_s=4.0)
-        feed.start()
-        midway = quarter[len(quarter) // 2].time_ms
-        until(lambda: feed.time_ms >= midway, "half of the quarter")
-        kill()
-        feed.done()
-        place.wait_until(lambda: place.reached() > midway, "a bucket from after the kill")
-
-    def end_the_job_server_and_a_worker() -> None:
-        stack.kill("job-server")
-        os.kill(until(lambda: worker(stack), "a worker of the pool"), signal.SIGKILL)
-
+    place = Place(stack, "flink", "flink_worker", records, tmp_path / "run", idle_s=NEVER_IDLE_S)
+    thirds = [records[len(records) * n // 3 : len(records) * (n + 1) // 3] for n in range(3)]
+    midway = thirds[1][len(thirds[1]) // 2].time_ms
     try:
         place.start()
-        send_and(lambda: until(lambda: told(flink) >= LIVE, "meters in Flink's REST interface"))
-        send_and(lambda: (stack.kill("taskmanager-0"), stack.start("taskmanager-0")))
-        send_and(end_the_job_server_and_a_worker)
+        place.feed(thirds[0], 1.0).done()
+        until(lambda: told(flink) >= LIVE, "meters in Flink's REST interface")
+        feed = place.feed(thirds[1], 4.0)
+        until(lambda: feed.time_ms >= midway, "half of what is sent")
+        os.kill(until(lambda: worker(stack), "a worker of the pool"), signal.SIGKILL)
+        feed.done()
+        place.wait_until(lambda: place.reached() > midway, "a bucket from after the kill")
         savepoint = place.stop()
         if shutil.which("javac"):  # without it Beam's own class gives every bundle's end a name
             assert bundles_ends(savepoint[0].partition("=file:")[2]) <= set("01234567")
-        stack.start("job-server")
         assert running(flink) == []
-        feed = Feed(stack.kafka, quarters.pop(), over_s=0.0)
-        feed.start()
-        feed.done()
+        place.feed(thirds[2], 0.0).done()
         place.start(*savepoint, until_end=True)
         found = of_kafka(stack.kafka, place.url, sorted(place.partitions), place.end()["accounts"])
         assert differences(found, wanted) == []
