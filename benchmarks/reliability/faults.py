@@ -34,7 +34,7 @@ from pipelines.stack import Stack
 ENGINES = ("local", "faust", "flink")
 #: Seconds over which each piece of the recording is fed.
 FEED_S = 5.0
-#: How much later (ms of event time) a window that begins next is closed: beginning, length, lateness, a bucket.
+#: How much later (ms of event time) a window that begins next is closed: start, length, lateness, a bucket.
 CLOSED_MS = 60_000 + 60_000 + 30_000 + 10_000
 #: Strikes of one run that kills one part: starting a job on Flink takes long, so it is struck more often.
 STRIKES = {"local": 1, "faust": 1, "flink": 3}
