@@ -294,7 +294,7 @@ def plot(path: Path, image: Path) -> None:
         memory.plot(minutes, [each["mb"].get(name) for each in looks], label=name)
     memory.set_ylabel("memory, MB")
     memory.set_ylim(bottom=0)
-    memory.legend()
+    memory.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     memory.set_title("Resident memory of each process over the soak")
     load.plot(minutes, [each["load_average"] for each in looks], color="grey")
     load.set_ylabel("load average")
