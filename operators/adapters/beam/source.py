@@ -182,15 +182,12 @@ class TelemetryReader(UnboundedReader):
             reader = self._held()
             if self._process.stop.is_set() or reader.finished:
                 return False
-            try:
-                steps = reader.step(time.monotonic())
-            except BaseException:
-                self._mark = None  # who knows where it stands
-                raise
+            mark, self._mark = self._mark, None  # of one that fails half way nobody knows where it stands
+            steps = reader.step(time.monotonic())
             self._process.no_data_s = max(self._process.no_data_s, reader.no_data_s)
             if not steps:
+                self._mark = mark
                 return False
-            self._mark = None
         acknowledgements = self._process.acknowledgements
         if acknowledgements is not None:
             for step in steps:

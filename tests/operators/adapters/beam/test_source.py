@@ -113,6 +113,15 @@ class Closing(MemorySource):
         self.closed = True
 
 
+def assert_another_goes_on(mark: Mark, source: Closing) -> None:
+    """From the mark, on a source of its own; the one there was is closed."""
+    again, fresh = open_reader(mark, Closing(VALUES, most=10))
+    again.advance()
+    again.get_checkpoint_mark().finalize_checkpoint()
+    assert source.closed
+    assert (source.committed, fresh.committed) == ({}, {PARTITION: 20})
+
+
 def test_a_reader_goes_on_where_it_is_when_nothing_moved_since_the_mark() -> None:
     reader, source = open_reader(source=Closing(VALUES, most=10))
     reader.start()
@@ -150,18 +159,15 @@ def test_a_reader_that_no_bundle_asks_for_is_closed(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_reader_that_failed_is_not_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, source = open_reader(source=Closing(VALUES, most=10))
+    source = Closing(VALUES, most=10)
+    reader, _ = open_reader(source=source)
     reader.start()
     mark = reader.get_checkpoint_mark()
     monkeypatch.setattr(source, "poll", Mock(side_effect=OSError("half way")))
     with pytest.raises(OSError, match="half way"):
         reader.advance()
     reader.close()
-    again, fresh = open_reader(mark, Closing(VALUES, most=10))
-    again.advance()
-    again.get_checkpoint_mark().finalize_checkpoint()
-    assert source.closed
-    assert (source.committed, fresh.committed) == ({}, {PARTITION: 20})
+    assert_another_goes_on(mark, source)
 
 
 def test_beam_keeps_no_reader() -> None:
@@ -171,15 +177,12 @@ def test_beam_keeps_no_reader() -> None:
 
 
 def test_a_reader_that_moved_since_the_mark_is_replaced() -> None:
-    reader, source = open_reader(source=Closing(VALUES, most=10))
+    source = Closing(VALUES, most=10)
+    reader, _ = open_reader(source=source)
     reader.start()
     mark = reader.get_checkpoint_mark()
     reader.advance()
-    again, fresh = open_reader(mark, Closing(VALUES, most=10))
-    again.advance()
-    again.get_checkpoint_mark().finalize_checkpoint()
-    assert source.closed
-    assert (source.committed, fresh.committed) == ({}, {PARTITION: 20})
+    assert_another_goes_on(mark, source)
     with pytest.raises(RuntimeError, match="taken over"):
         reader.advance()
 
