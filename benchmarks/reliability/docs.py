@@ -124,7 +124,6 @@ def _image(engine: str) -> Path:
 
 
 def _soaks(soaks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    holds = {True: "holds", False: "**missed**"}
     first = soaks[0]
     yield "## Soak\n"
     yield (
@@ -137,10 +136,11 @@ def _soaks(soaks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         f"{first['slope_bar_mb']:g} MB a minute over the last two thirds.\n"
     )
     for made in soaks:
-        yield from _soak(made, holds)
+        yield from _soak(made)
 
 
-def _soak(made: Mapping[str, Any], holds: Mapping[bool, str]) -> Iterator[str]:
+def _soak(made: Mapping[str, Any]) -> Iterator[str]:
+    holds = {True: "holds", False: "**missed**"}
     yield f"### {made['engine']}\n"
     yield (
         f"{made['samples_per_s']:,} samples a second for {made['minutes']:g} minutes, {made['sent']:,} in "

@@ -29,13 +29,14 @@ from benchmarks.reliability import RUNS, recorded
 from benchmarks.reliability.outcome import IDLE_S, Outcome, differences, of_files
 from benchmarks.reliability.place import PARTS, FaultError, Place
 from benchmarks.reliability.recorded import Record
+from operators.settings import Windows
 from pipelines.stack import Stack
 
 ENGINES = ("local", "faust", "flink")
 #: Seconds over which each piece of the recording is fed.
 FEED_S = 5.0
 #: How much later (ms of event time) a window that begins next is closed: start, length, lateness, a bucket.
-CLOSED_MS = 60_000 + 60_000 + 30_000 + 10_000
+CLOSED_MS = 1000 * (2 * Windows().detect_s + Windows().lateness_s + Windows().bucket_s)
 #: Strikes of one run that kills one part: starting a job on Flink takes long, so it is struck more often.
 STRIKES = {"local": 1, "faust": 1, "flink": 3}
 #: Each part that an engine has once, in an order drawn from the seed.

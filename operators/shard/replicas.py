@@ -72,9 +72,8 @@ def asked(catalogue: Catalogue, base: Base) -> bool:
 def scaled_in(presence: Presence, catalogue: Catalogue, base: Base, gap: int) -> bool:
     """Whether fewer replicas of the service were asked for about when the silence began."""
     service = dict(base.slice).get("service")
-    asked = [
-        place
+    return any(
+        presence.window - presence.fell[place] <= gap + _SCALING
         for place in np.flatnonzero(presence.fell).tolist()
         if dict(catalogue.bases[place].slice).get("service") == service
-    ]
-    return any(presence.window - presence.fell[place] <= gap + _SCALING for place in asked)
+    )

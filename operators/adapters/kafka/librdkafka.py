@@ -32,7 +32,6 @@ PASSING = STARTING | {
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
     KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._UNKNOWN_TOPIC,
     KafkaError.REQUEST_TIMED_OUT,
 }
 
