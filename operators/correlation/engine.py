@@ -77,6 +77,7 @@ def _read(store: Tables, now: int, since: int) -> _Read:
             expected=row["expected"],
             to=row["to_ref"],
             target=dict(row["target"]),
+            undoes=row["rollback_ref"],
         )
         for row in _query(store, "changes", since=since - BEFORE)
     ]

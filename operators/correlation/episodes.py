@@ -62,11 +62,13 @@ class Topology:
     """What runs where, learnt from telemetry: replica → node, gpu → replica and the like.
 
     ``parents`` maps ``"gpu:G1"`` to its entities by field, as ``{"replica": "r1", "node": "n1"}``;
-    ``places`` holds what telemetry spoke of: the values by (service, field).
+    ``places`` holds what telemetry spoke of: the values by (service, field); ``speakers`` the replicas that
+    each producer speaks for.
     """
 
     parents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     places: Mapping[tuple[str | None, str], frozenset[str]] = field(default_factory=dict)
+    speakers: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, edges: Iterable[tuple[str, str]], places: Iterable[tuple[str, str, str]] = ()) -> "Topology":
@@ -77,9 +79,13 @@ class Topology:
             places: (service, field, value) that telemetry spoke of.
         """
         direct: dict[str, dict[str, str]] = {}
+        speakers: dict[str, set[str]] = {}
         scattered = set()
         for source, target in edges:
             name, _, value = target.partition(":")
+            if source.startswith("producer:") and name == "replica":
+                speakers.setdefault(source.partition(":")[2], set()).add(value)
+                continue
             if source.startswith("producer:") and direct.get(source, {}).get(name, value) != value:
                 scattered.add(source)  # a collector for several nodes runs on none of them
             direct.setdefault(source, {})[name] = value
@@ -95,7 +101,11 @@ class Topology:
         known: dict[tuple[str | None, str], set[str]] = {}
         for service, name, value in places:
             known.setdefault((service, name), set()).add(value)
-        return cls(full, {place: frozenset(values) for place, values in known.items()})
+        return cls(
+            full,
+            {place: frozenset(values) for place, values in known.items()},
+            {producer: frozenset(replicas) for producer, replicas in speakers.items()},
+        )
 
     def expand(self, identity: Mapping[str, str]) -> dict[str, str]:
         """The identity with what its gpu and replica imply filled in; what it carries itself stands."""
@@ -105,6 +115,12 @@ class Topology:
                 for further, entity in self.parents.get(f"{name}:{result[name]}", {}).items():
                     result.setdefault(further, entity)
         return result
+
+    def speaker(self, silent: Iterable[str]) -> str | None:
+        """The one producer all of whose replicas are among these; None if there is none, or another."""
+        replicas = frozenset(silent)
+        found = [producer for producer, its in self.speakers.items() if its <= replicas]
+        return found[0] if len(found) == 1 else None
 
     def values(self, name: str, service: str | None = None) -> frozenset[str]:
         """Every known entity of a field, of one service where its places are known."""

@@ -4,7 +4,7 @@ Every member votes once per signal, with the weight of its signal; a guilty chan
 probabilities are the votes' shares, so a reader sees how contested the verdict is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -85,9 +85,14 @@ HARM = (
     "gen_ai.output.nan_count",
     "gen_ai.output.finish_reason_share",
     "gen_ai.output.repetition_ratio",
+    "gen_ai.output.pii_ratio",
+    "gen_ai.server.prefix_cache_hit_ratio",
 )
 #: Signals that harm nobody, and so never page, yet tell what is wrong.
 TELLING = ("gen_ai.server.prefix_cache_hit_ratio", "gen_ai.usage.input_tokens", "gen_ai.prompt.embedding")
+#: Scripts of answers, and the score (-log10) from which they say that users write in another language.
+SCRIPTS, PLAIN = "gen_ai.output.script_share", 10.0
+_PLACES = frozenset({"replica", "gpu", "gpu_model", "route", "region", "provider"})
 #: What a device that computes wrongly does not do: its software does.
 SOFTWARE = ("gen_ai.output.nan_count", "gen_ai.output.repetition_ratio", "gen_ai.output.script_share")
 #: Weight of a sign that wakes nobody beside those that do: it may be the day's natural course.
@@ -122,7 +127,7 @@ def classify(
     guilty = {kind: score for kind, score in change_types.items() if score >= 0.5}
     asked, answered = _largest(found, "gen_ai.prompt.embedding"), _largest(found, "gen_ai.output.embedding")
     # answers follow questions: only when the questions moved as clearly is it the input
-    moved = asked > 0 and asked >= FOLLOWS * answered
+    moved = (asked > 0 and asked >= FOLLOWS * answered) or _tongues(found)
     symptom: Symptom
     harmed = any(member.signal.startswith(HARM) and member.severity != "info" for member in found)
     if moved and not guilty and not harmed and engine <= content + 1.0:
@@ -167,6 +172,20 @@ def _strength(members: Iterable[Episode]) -> dict[str, float]:
         strength = weight * (min(member.score, 12.0) / 12.0 + 0.2)
         best[member.signal] = max(best.get(member.signal, 0.0), strength)
     return best
+
+
+def _tongues(members: Sequence[Episode]) -> bool:
+    """Whether a whole service answers in another script, and nothing wakes anybody.
+
+    Users write in another language: a fault has a place, comes with a change, or harms.
+    """
+    return all(member.severity == "info" for member in members) and any(
+        member.signal == SCRIPTS
+        and member.statistic.startswith("share:")
+        and member.score >= PLAIN
+        and not member.identity.keys() & _PLACES
+        for member in members
+    )
 
 
 def _largest(members: Iterable[Episode], signal: str) -> float:

@@ -84,7 +84,7 @@ def group(
     """
     confined = [change for change in changes if change.target.keys() & set(APART)]
     groups: list[Group] = []
-    for member in sorted(episodes, key=lambda e: (e.detected, e.start, str(e.event_id))):
+    for member in sorted(episodes, key=lambda e: (e.detected, e.start, *_places(e), str(e.event_id))):
         identity = topology.expand(member.identity)
         fitting = [
             (rank, len(found.members), -index)
@@ -142,6 +142,11 @@ def _begun(
         and all(identity.get(name, value) == value for name, value in change.target.items() if name in APART)
         for change in changes
     )
+
+
+def _places(member: Episode) -> tuple[bool, int]:
+    """What carries an incident comes before what accompanies it, and the whole before its parts."""
+    return not _counts(member), len(member.identity.keys() & set(APART))
 
 
 def _counts(member: Episode) -> bool:

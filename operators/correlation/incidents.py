@@ -4,8 +4,7 @@ An incident is told as it stood at a moment of event time, from the members dete
 raised" and "as it is now" come from the same code.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
 
@@ -14,24 +13,17 @@ from operators.correlation.evidence import Verdict, classify
 from operators.correlation.grouping import APART, Group
 from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
+from operators.correlation.severity import ANSWERS, ASKED, LONG, STRONG, believed, severity
 from operators.correlation.suspects import Change, ScoredChange, rank
-from schemas.outputs import Incident, Severity, Suspect
+from schemas.outputs import Incident, Suspect
 
 NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 #: All members resolved for this long (ms): the incident is.
 QUIET = 600_000
-#: Moved answers are believed after this long (ms), or, where a window longer than `LONG` showed them, after
-#: another of its length.
-PATIENCE, LONG = 480_000, 1_800_000
-#: Questions that moved this long (ms) before the answers did not move them.
-LONG_BEFORE = 3_600_000
-#: Moved answers below this score (-log10) page not even after a change, but for one made to their place.
-SUSPICIOUS = 6.5
-ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
 #: Fields of a change that say what is new, beside where.
 VERSIONS = ("service_version", "prompt_version")
-#: Faint signs that together open an incident, and the score (-log10) of one that opens it alone.
-FEW, STRONG = 4, 10.0
+#: Faint signs that together open an incident.
+FEW = 4
 
 _WORDS = {
     "performance_degradation": "Slow",
@@ -82,11 +74,17 @@ def _version(
     members = known.members
     root = localise(known, context.topology)
     identity = shared(known)
-    suspects = rank(_by(context.changes, moment), _onset(members), identity | root)
-    blamed = _target(suspects, context.changes)
-    root |= {name: value for name, value in blamed.items() if name in (*APART, *VERSIONS)}
-    identity |= {name: value for name, value in blamed.items() if name in APART}
+    suspects = _suspects(known, moment, context, root)
+    blamed = _blamed(suspects, context.changes)
+    target = blamed.target if blamed else {}
+    root |= {name: value for name, value in target.items() if name in (*APART, *VERSIONS)}
+    identity |= {name: value for name, value in target.items() if name in APART}
     verdict = _verdict(members, suspects, root)
+    faint = paged is None and verdict.symptom == "invalid_inference"
+    if faint:  # to blame a change or a machine asks for more
+        verdict = classify(members, {})
+    if verdict.symptom == "telemetry_fault":
+        root = _speaker(known, context.topology) | root
     rising, falling = _ways(members)
     raised = paged if paged is not None and paged <= moment else None
     advice = advise(
@@ -99,6 +97,7 @@ def _version(
             bool(overloaded(known, context.topology)),
             rising,
             falling,
+            faint,
         )
     )
     first = min(members, key=lambda m: (m.start, m.detected))
@@ -110,7 +109,7 @@ def _version(
         incident_id=incident_id,
         version=version,
         status="resolved" if resolved else "open",
-        severity=_severity(members, verdict, _enough(members, suspects, blamed), context.asked, moment),
+        severity=severity(members, verdict, blamed, context.asked, moment),
         title=f"{_WORDS[verdict.symptom]}: {top.summary or _where(root)}",
         started_at=_onset(members),
         detected_at=_first(opened_at(known), raised) or moment,
@@ -147,14 +146,14 @@ def opened_at(group: Group) -> int | None:
 def paged_at(group: Group, moment: int, context: Context) -> int | None:
     """The first moment up to ``moment`` at which the incident stood at warning or above, or None."""
     times = {m.detected for m in group.members} | {m.paged for m in group.members if m.paged is not None}
-    times |= {time for m in group.members if m.signal == ANSWERS for time in _believed(m)}
+    times |= {time for m in group.members if m.signal == ANSWERS for time in believed(m)}
     for time in sorted(time for time in times if time <= moment):
         known = _until(group, time)
         root = localise(known, context.topology)
-        suspects = rank(_by(context.changes, time), known.start, shared(known) | root)
+        suspects = _suspects(known, time, context, root)
         verdict = _verdict(known.members, suspects, root)
-        enough = _enough(known.members, suspects, _target(suspects, context.changes))
-        if _severity(known.members, verdict, enough, context.asked, time) != "info":
+        blamed = _blamed(suspects, context.changes)
+        if severity(known.members, verdict, blamed, context.asked, time) != "info":
             return time
     return None
 
@@ -165,16 +164,30 @@ def first_id(group: Group) -> UUID:
 
 
 def _onset(members: Sequence[Episode]) -> int:
-    """When what carries the incident began; a faint sign before it excuses no change."""
-    return min((m.start for m in members if m.severity != "info"), default=min(m.start for m in members))
+    """When what carries the incident began; a faint sign before it excuses no change.
+
+    What only an hour's window shows began anywhere in it: where anything else tells when, that does.
+    """
+    carrying = [m for m in members if m.severity != "info"] or members
+    told = [m.start for m in carrying if m.signal != ANSWERS or m.detected - m.start <= LONG]
+    return min(told or (m.start for m in carrying))
+
+
+def _blamed(suspects: Sequence[ScoredChange], changes: Sequence[Change]) -> Change | None:
+    """The change that is to blame: what it was made to says where, however wide its effects are seen."""
+    if not suspects or suspects[0].score < CONVINCING:
+        return None
+    return next(change for change in changes if change.change_id == suspects[0].change_id)
 
 
 def _first(*times: int | None) -> int | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def _by(changes: Sequence[Change], moment: int) -> list[Change]:
-    return [change for change in changes if change.at <= moment]
+def _suspects(group: Group, moment: int, context: Context, root: dict[str, str]) -> list[ScoredChange]:
+    """Changes made by then that may have caused it, the likeliest first."""
+    made = [change for change in context.changes if change.at <= moment]
+    return rank(made, _onset(group.members), context.topology.expand(shared(group) | root))
 
 
 def _until(group: Group, moment: int) -> Group:
@@ -199,89 +212,15 @@ def _verdict(members: Sequence[Episode], suspects: Sequence[ScoredChange], root:
     return classify(members, {first.change_type: first.score for first in suspects[:1]}, root)
 
 
-def _severity(
-    members: Sequence[Episode], verdict: Verdict, enough: float, asked: Sequence[Episode], moment: int
-) -> Severity:
-    """The worst member's as known then, lifted when enough signals agree; an input shift never pages."""
-    counted = [m for m in members if not m.suppressed]
-    counted = [m for m in counted if m.signal != ANSWERS or _holds(m, asked, moment)]
-    worst = max((_then(m, moment) for m in counted), default=0)
-    if worst == 0 and any(m.score >= enough and _suspicious(m, asked, moment) for m in members):
-        worst = 1
-    if verdict.symptom == "input_shift":
-        worst = 0
-    return SEVERITIES[worst]
-
-
-def _target(suspects: Sequence[ScoredChange], changes: Sequence[Change]) -> Mapping[str, str]:
-    """What the change that is to blame was made to: it says where, however wide its effects are seen."""
-    if not suspects or suspects[0].score < CONVINCING:
-        return {}
-    return next(change.target for change in changes if change.change_id == suspects[0].change_id)
-
-
-def _enough(members: Sequence[Episode], suspects: Sequence[ScoredChange], target: Mapping[str, str]) -> float:
-    """Score at which moved answers page after a change, though they would not alone.
-
-    Where it was made to one place, and something else there is plain, any that are told.
-    """
-    if not any(suspect.score >= CONVINCING for suspect in suspects):
-        return math.inf
-    plain = any(m.score >= STRONG and m.signal not in (ANSWERS, ASKED) for m in members)
-    return 0.0 if plain and target.keys() & set(APART) else SUSPICIOUS
-
-
-def _suspicious(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
-    """Whether it says that answers, not just their mix, have moved, and goes on saying so."""
-    if member.signal != ANSWERS or member.statistic == "mix" or member.suppressed:
-        return False
-    return _lasting(member, _believed(member)[0], moment) and not _asked(member, asked, moment)
-
-
-def _holds(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
-    """Whether moved embeddings count: they have lasted, and the questions had not moved by then.
-
-    What users ask moves answers too, and is seen to have moved some windows later.
-    """
-    if member.paged is None or not _lasting(member, _believed(member)[-1], moment):
-        return False
-    return not _asked(member, asked, moment)
-
-
-def _believed(member: Episode) -> list[int]:
-    """When moved answers are believed to have moved, and, if they are worth a page, when that is (ms).
-
-    What an hour's window says stands for the next hour: a second one has to say it, too.
-    """
-    length = member.detected - member.start
-    again = member.detected + (length if length > LONG else PATIENCE)
-    return [again] if member.paged is None else [again, max(again, member.paged + PATIENCE)]
-
-
-def _lasting(member: Episode, since: int, moment: int) -> bool:
-    """Whether it goes on at a moment after ``since``, or ended just now."""
-    return since <= moment <= member.end + PATIENCE
-
-
-def _asked(member: Episode, asked: Sequence[Episode], moment: int) -> bool:
-    """Whether questions to the same service had moved, too, as known by then."""
-    return any(
-        other.detected <= moment
-        and other.end >= member.start - PATIENCE
-        and other.start >= member.start - LONG_BEFORE
-        and other.identity.get("service") == member.identity.get("service")
-        for other in asked
-    )
+def _speaker(group: Group, topology: Topology) -> dict[str, str]:
+    """The producer that is silent or wrong, where telemetry says whose words the replicas' are."""
+    producer = topology.speaker(i["replica"] for i in group.identities if "replica" in i)
+    return {} if producer is None else {"producer": producer}
 
 
 def harms(member: Episode) -> bool:
     """Whether a member's signal went the way that is worse, as far as its meaning says."""
     return member.worse is not None and not member.improves
-
-
-def _then(member: Episode, moment: int) -> int:
-    paged = member.paged is not None and member.paged <= moment
-    return SEVERITIES.index(member.severity) if paged else 0
 
 
 def _where(root: dict[str, str]) -> str:

@@ -32,7 +32,8 @@ MOST = 0.6
 
 
 #: Signals that say how much a place has to do.
-_LOAD = frozenset({"gen_ai.server.arrivals", "gen_ai.server.requests_running", "hw.gpu.utilization"})
+_ARRIVALS = "gen_ai.server.arrivals"
+_LOAD = frozenset({_ARRIVALS, "gen_ai.server.requests_running", "hw.gpu.utilization"})
 #: Signals that say that requests wait, and the share of replicas that are few.
 _WAITING = frozenset({"gen_ai.server.requests_waiting", "gen_ai.server.queue_time"})
 FEW_OF = 0.4
@@ -96,9 +97,11 @@ def overloaded(group: Group, topology: Topology) -> dict[str, float]:
     """Replicas with more than their share of the load, and how clearly.
 
     Requests wait at them and at few others, or their load rose while it fell at more siblings. Where
-    caches overflow it is not the share that is too large.
+    caches overflow, or more comes to the whole service, it is not the share that is too large.
     """
     if any(member.signal == _EVICTING and member.severity != "info" for member in group.members):
+        return {}
+    if any(m.signal == _ARRIVALS and m.rises and not m.identity.keys() & set(NARROW) for m in group.members):
         return {}
     full: dict[str, float] = {}
     ways: dict[tuple[str, str | None], dict[bool, dict[str, float]]] = {}

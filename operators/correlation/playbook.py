@@ -19,7 +19,7 @@ class Case:
     """What a rule may look at.
 
     ``skewed``: load rose at some places and fell at their siblings; ``rising``, ``falling``: signals whose
-    strongest sign went up or down.
+    strongest sign went up or down; ``faint``: it wakes nobody.
     """
 
     symptom: Symptom
@@ -30,6 +30,7 @@ class Case:
     skewed: bool = False
     rising: frozenset[str] = frozenset()
     falling: frozenset[str] = frozenset()
+    faint: bool = False
 
     def change(self, *types: str) -> ScoredChange | None:
         """The best convincing suspect of one of these change types."""
@@ -91,6 +92,12 @@ def _input(case: Case) -> Advice | None:
     if case.symptom != "input_shift":
         return None
     return Advice("re_evaluate", "users ask something else; the model was not changed")
+
+
+def _faint(case: Case) -> Advice | None:
+    if not case.faint or case.symptom != "invalid_inference":
+        return None
+    return Advice("re_evaluate", "answers moved too faintly to say whether they are worse")
 
 
 def _stuck(case: Case) -> Advice | None:
@@ -156,6 +163,7 @@ def _rollout(case: Case) -> Advice | None:
 _RULES: tuple[Callable[[Case], Advice | None], ...] = (
     _telemetry,
     _input,
+    _faint,
     _cache,
     _undo,
     _rollout,

@@ -41,11 +41,13 @@ _COMPARED = frozenset(
 )
 #: A root or a target that names one of these is one machine's.
 _ENTITY = frozenset({"replica", "node", "gpu", "tp_group"})
+#: A target that names one of these is some machines', and what happens at one of them may come of it.
+_PLATFORM = frozenset({"gpu_model", "route", "region", "provider"})
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change, as merged from its revisions; times Unix ms."""
+    """One change, as merged from its revisions; times Unix ms. ``undoes``: the change that it takes back."""
 
     change_id: str
     change_type: str
@@ -54,6 +56,7 @@ class Change:
     expected: bool
     to: str
     target: Mapping[str, str]
+    undoes: str = ""
 
 
 def change_of(record: ChangeRecord) -> Change:
@@ -67,6 +70,7 @@ def change_of(record: ChangeRecord) -> Change:
         expected=bool(record.expected),
         to=record.to or "",
         target={name: value for name, value in named.items() if value},
+        undoes=record.rollback_ref or "",
     )
 
 
@@ -116,11 +120,13 @@ def _score(change: Change, onset: int, affected: Mapping[str, str]) -> ScoredCha
         return None
     recency = math.exp(-max(age, 0) / DECAY) * (1.0 if age >= -300_000 else 0.8)
     score = 0.55 * recency + min(0.45, sum(weight for _, weight in agree) * 1.5 + (0.3 if moved else 0.0))
-    confined = affected.keys() & _ENTITY and not change.target.keys() & _ENTITY
+    confined = affected.keys() & _ENTITY and not change.target.keys() & (_ENTITY | _PLATFORM)
     if confined:
         score *= 0.5  # what changed everywhere does not explain what happens at one place
     if change.expected:
         score *= 0.6
+    if change.undoes:
+        score *= 0.45  # it brings back what was there before: mentioned, never acted on
     if score < MENTION:
         return None
     when = f"{abs(age) // 60_000} min {'before' if age >= 0 else 'after'} the onset"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from operators.fold.coding import coded, combine
 from operators.fold.parts import listed
@@ -20,6 +21,7 @@ _RELATIONS = (
     ("replica", "gpu_model", "has_a"),
     ("replica", "region", "lies_in"),
     ("producer", "node", "runs_on"),
+    ("producer", "replica", "speaks_for"),
 )
 _HOUR_MS = 3_600_000
 
@@ -56,7 +58,10 @@ def _edges(batch: Any) -> list[Edge]:
     found: list[Edge] = []
     for child, parent, relation in _RELATIONS:
         if child in names and parent in names:
-            pairs = _pairs(batch.column(child), batch.column(parent))
+            # what a device's exporter says is not the replica's word
+            own = relation == "speaks_for" and "gpu" in names
+            rows = batch.filter(pc.is_null(batch.column("gpu"))) if own else batch
+            pairs = _pairs(rows.column(child), rows.column(parent))
             found += [(f"{child}:{low}", f"{parent}:{high}", relation) for low, high in pairs]
     if "gpus" in names and "replica" in names:
         row, place = listed(batch.column("gpus"))

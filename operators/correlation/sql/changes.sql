@@ -1,7 +1,7 @@
 -- changes that may have caused something after {since:Int64} (Unix ms), revisions merged
 SELECT
     change_id, change_type::String AS change_type, status, toUnixTimestamp64Milli(occurred_at) AS at_ms,
-    expected, to_ref,
+    expected, to_ref, rollback_ref,
     mapFilter((k, v) -> v != '', map(
         'environment', deployment_environment_name::String, 'service', service_name::String,
         'service_version', service_version::String, 'region', cloud_region::String,

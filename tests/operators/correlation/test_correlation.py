@@ -406,3 +406,127 @@ def test_one_faint_sign_is_an_event_but_no_incident():
 def test_suppressed_members_do_not_page():
     (found,) = group([replace(episode(1, TTFT, 0), suppressed=True)], TOPOLOGY)
     assert incident(found).severity == "info"
+
+
+def route_change(at, **more):
+    change = prompt_change(at, route="long", replica="r3")
+    return replace(change, **{"change_type": "route"} | more)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "arrivals", "more", "pages"),
+    [
+        (12.0, None, {}, True),
+        (5.5, 5.5, {}, True),
+        (5.5, None, {}, False),
+        (None, 12.0, {}, False),
+        (12.0, 12.0, {"expected": True}, False),
+        (12.0, 12.0, {"change_type": "config"}, False),
+        (12.0, 12.0, {"undoes": "another"}, False),
+    ],
+)
+def test_a_route_that_gets_other_requests_than_before_pages_after_its_change(lengths, arrivals, more, pages):
+    signs = (("gen_ai.usage.input_tokens", lengths), ("gen_ai.server.arrivals", arrivals))
+    (found,) = group(
+        [
+            replace(episode(i, signal, 5, severity="info", route="long"), score=score)
+            for i, (signal, score) in enumerate(signs)
+            if score is not None
+        ],
+        TOPOLOGY,
+    )
+    context = Context(TOPOLOGY, (route_change(3, **more),), LATER)
+    assert (paged_at(found, LATER, context) is not None) is pages
+
+
+@pytest.mark.parametrize(
+    ("target", "observed", "pages"),
+    [({"gpu_model": "A100"}, 2.0, True), ({"gpu_model": "A100"}, 0.5, False), ({}, 2.0, False)],
+)
+def test_a_foreign_script_pages_after_a_change_to_its_platform(target, observed, pages):
+    topology = Topology.of(
+        [*((f"replica:r{i}", "gpu_model:A100") for i in range(4)), ("replica:r5", "gpu_model:H100")]
+    )
+    script = episode(
+        1, "gen_ai.output.script_share", 5, severity="info", symptom="invalid_inference", replica="r1"
+    )
+    (found,) = group([replace(script, observed=observed)], topology)
+    context = Context(topology, (prompt_change(3, **target),), LATER)
+    assert (paged_at(found, LATER, context) is not None) is pages
+    (elsewhere,) = group([replace(script, identity=BASE | {"replica": "r5"})], topology)
+    assert paged_at(elsewhere, LATER, context) is None
+
+
+@pytest.mark.parametrize(
+    ("statistic", "minutes", "beside", "pages"),
+    [
+        ("p50", 12, (), True),
+        ("p50", 2, (), False),
+        ("p50", 45, (), False),
+        ("p95", 12, (), False),
+        ("p50", 12, ("gen_ai.server.requests_waiting",), False),
+    ],
+)
+def test_a_pace_that_comes_and_goes_at_one_replica_pages(statistic, minutes, beside, pages):
+    waves = [
+        episode(1, TPOT, 0, minutes=60, severity="info", replica="r1"),
+        replace(episode(2, TPOT, minutes, severity="info", replica="r1"), statistic=statistic),
+        *(episode(3, signal, 0, severity="info", replica="r1") for signal in beside),
+    ]
+    paged = [paged_at(each, LATER, Context(TOPOLOGY, (), LATER)) for each in group(waves, TOPOLOGY)]
+    assert any(paged) is pages
+
+
+def test_what_is_too_faint_to_page_blames_neither_a_change_nor_a_machine():
+    faint = replace(
+        episode(1, ANSWERS, 5, severity="info", symptom="invalid_inference", replica="r1"), score=5.5
+    )
+    (found,) = group([faint], TOPOLOGY)
+    told = incident(found, [prompt_change(3, replica="r1")])
+    assert (told.severity, told.layer, told.action) == ("info", "model", "re_evaluate")
+    assert [suspect.change_id for suspect in told.suspects] == ["chg-1"]
+
+
+def test_a_whole_service_that_answers_in_another_script_was_asked_in_another_language():
+    def scripts(severity="info", **place):
+        share = episode(
+            1, "gen_ai.output.script_share", 5, severity=severity, symptom="invalid_inference", **place
+        )
+        return incident(group([replace(share, statistic="share:Hiragana", score=12.0)], TOPOLOGY)[0]).symptom
+
+    assert scripts() == "input_shift"
+    assert scripts(replica="r1") == scripts("warning") == "invalid_inference"
+
+
+def test_a_reversal_is_mentioned_and_never_acted_on():
+    changed = episode(1, "gen_ai.canary.score", 5, symptom="invalid_inference")
+    (found,) = group([changed], TOPOLOGY)
+    told = incident(found, [replace(prompt_change(3), undoes="another")])
+    assert [suspect.change_id for suspect in told.suspects] == ["chg-1"]
+    assert told.action == "pin_version"
+    assert incident(found, [prompt_change(3)]).action == "revert_prompt"
+
+
+def test_the_producer_of_what_is_silent_is_named_where_it_speaks_for_that_alone():
+    silent = [
+        episode(i, "gen_ai.server.completions", 0, symptom="telemetry_fault", replica=f"r{i}") for i in (0, 1)
+    ]
+    both, one = group(silent, TOPOLOGY), group(silent[:1], TOPOLOGY)
+
+    def producer(found, *edges):
+        topology = Topology.of([("replica:r0", "node:n0"), ("replica:r1", "node:n0"), *edges])
+        told = as_of_now(found[0], Context(topology, (), LATER), first_id(found[0]))
+        return told.root.get("producer"), told.action_ref
+
+    assert producer(one, ("producer:p0", "replica:r0")) == ("p0", "p0")
+    assert producer(one, ("producer:p0", "replica:r0"), ("producer:p0", "replica:r1"))[0] is None
+    assert producer(one, ("producer:p0", "replica:r0"), ("producer:p1", "replica:r0"))[0] is None
+    assert producer(both, ("producer:p0", "replica:r0"), ("producer:p0", "replica:r1"))[0] == "p0"
+
+
+def test_more_that_comes_to_the_whole_service_is_no_skew():
+    waits = [episode(i, "gen_ai.server.requests_waiting", 0, replica=f"r{i}") for i in range(2)]
+    (found,) = group(waits, TOPOLOGY)
+    assert incident(found).action == "reroute"
+    (found,) = group([*waits, episode(5, "gen_ai.server.arrivals", 0)], TOPOLOGY)
+    assert incident(found).action == "add_capacity"

@@ -271,12 +271,13 @@ def test_what_is_refused_leaves_no_text_and_no_vector():
 
 
 def test_the_ledger_goes_to_every_shard_and_edges_to_the_first():
-    gpus = request(0, replica="r1", node="n1", gpus=["g1", "g2"])
+    gpus = request(0, replica="r1", node="n1", gpus=["g1", "g2"], producer="p1")
     found = intake().take(records([gpus, request(11_000), request(12_000)]))
     ledger = {TOPIC: {START: 1, START + 10_000: 2}}
     assert all(message.ledger == ledger for message in found.messages.values())
     assert ("replica:r1", "node:n1", "runs_on") in found.messages[0].edges
     assert ("gpu:g2", "replica:r1", "serves") in found.messages[0].edges
+    assert ("producer:p1", "replica:r1", "speaks_for") in found.messages[0].edges
     assert not any(message.edges for shard, message in found.messages.items() if shard)
 
 
