@@ -90,9 +90,20 @@ HARM = (
 )
 #: Signals that harm nobody, and so never page, yet tell what is wrong.
 TELLING = ("gen_ai.server.prefix_cache_hit_ratio", "gen_ai.usage.input_tokens", "gen_ai.prompt.embedding")
+LENGTHS = "gen_ai.usage.input_tokens"
 #: Scripts of answers, and the score (-log10) from which they say that users write in another language.
 SCRIPTS, PLAIN = "gen_ai.output.script_share", 10.0
 _PLACES = frozenset({"replica", "gpu", "gpu_model", "route", "region", "provider"})
+#: A device that gets warm and shows none of these does somebody's work.
+WARMTH = "hw.temperature"
+FAULTY = (
+    "hw.errors",
+    "hw.gpu.throttle_time",
+    "hw.gpu.sm_clock",
+    "hw.gpu.memory_clock",
+    "hw.gpu.nvlink",
+    "hw.gpu.pcie",
+)
 #: What a device that computes wrongly does not do: its software does.
 SOFTWARE = ("gen_ai.output.nan_count", "gen_ai.output.repetition_ratio", "gen_ai.output.script_share")
 #: Weight of a sign that wakes nobody beside those that do: it may be the day's natural course.
@@ -132,6 +143,8 @@ def classify(
     harmed = any(member.signal.startswith(HARM) and member.severity != "info" for member in found)
     if moved and not guilty and not harmed and engine <= content + 1.0:
         symptom = "input_shift"
+    elif "route" in guilty and any(member.signal == LENGTHS for member in found):
+        symptom = "invalid_inference"  # answered by what was made for other requests
     elif rollout > 0 and rollout >= 0.3 * max(content, engine):
         symptom = "deployment_failure"
     elif content > 0 and content >= 0.5 * engine:
@@ -200,7 +213,8 @@ def _votes(strength: Mapping[str, float], guilty: Mapping[str, float]) -> dict[s
     votes: dict[str, float] = {}
     for signal, weight in strength.items():
         prefix = max((name for name in LAYER_VOTES if signal.startswith(name)), key=len, default="")
-        for layer, vote in LAYER_VOTES.get(prefix, {}).items():
+        busy = prefix == WARMTH and not any(name.startswith(FAULTY) for name in strength)
+        for layer, vote in LAYER_VOTES.get("gen_ai.server" if busy else prefix, {}).items():
             votes[layer] = votes.get(layer, 0.0) + vote * weight
     for change, score in guilty.items():
         for layer, vote in CHANGE_VOTES.get(change, {}).items():

@@ -13,7 +13,16 @@ from operators.correlation.evidence import Verdict, classify
 from operators.correlation.grouping import APART, Group
 from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
-from operators.correlation.severity import ANSWERS, ASKED, LONG, STRONG, believed, severity
+from operators.correlation.severity import (
+    ANSWERS,
+    ASKED,
+    LONG,
+    STRONG,
+    believed,
+    redirected,
+    severity,
+    swinging,
+)
 from operators.correlation.suspects import Change, ScoredChange, rank
 from schemas.outputs import Incident, Suspect
 
@@ -73,6 +82,8 @@ def _version(
     known = _until(group, moment)
     members = known.members
     root = localise(known, context.topology)
+    if replica := swinging(members):
+        root |= context.topology.expand({"replica": replica})
     identity = shared(known)
     suspects = _suspects(known, moment, context, root)
     blamed = _blamed(suspects, context.changes)
@@ -185,9 +196,12 @@ def _first(*times: int | None) -> int | None:
 
 
 def _suspects(group: Group, moment: int, context: Context, root: dict[str, str]) -> list[ScoredChange]:
-    """Changes made by then that may have caused it, the likeliest first."""
-    made = [change for change in context.changes if change.at <= moment]
-    return rank(made, _onset(group.members), context.topology.expand(shared(group) | root))
+    """Changes made by then that may have caused it, the likeliest first; before all what only it can do."""
+    made = {change.change_id: change for change in context.changes if change.at <= moment}
+    ranked = rank(made.values(), _onset(group.members), context.topology.expand(shared(group) | root))
+    return sorted(
+        ranked, key=lambda s: s.score < CONVINCING or not redirected(group.members, made[s.change_id])
+    )
 
 
 def _until(group: Group, moment: int) -> Group:

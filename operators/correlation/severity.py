@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 from operators.correlation.episodes import SEVERITIES, Episode
-from operators.correlation.evidence import SOFTWARE, Verdict
+from operators.correlation.evidence import LENGTHS, SOFTWARE, Verdict
 from operators.correlation.grouping import APART
 from operators.correlation.suspects import Change
 from schemas.outputs import Severity
@@ -25,10 +25,12 @@ SUSPICIOUS = 6.5
 ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
 PACE = "gen_ai.server.time_per_output_token"
 #: Signals of a replica that has too much to do.
-CROWDED = ("gen_ai.server.requests_waiting", "gen_ai.server.preemptions", "gen_ai.server.kv_cache_usage")
-#: A pace that is this many times its usual is felt; waves of it are so far apart (ms).
-SLOWED, WAVE, WAVES = 1.2, 300_000, 1_800_000
-LENGTHS, ARRIVALS = "gen_ai.usage.input_tokens", "gen_ai.server.arrivals"
+CROWDED = tuple(
+    f"gen_ai.server.{name}" for name in ("requests_waiting", "queue_time", "preemptions", "kv_cache_usage")
+)
+#: A pace that is this many times its usual is felt; waves of it are so far apart (ms), and score together.
+SLOWED, WAVE, WAVES, SWING = 1.2, 300_000, 1_800_000, 15.0
+ARRIVALS = "gen_ai.server.arrivals"
 
 
 def severity(
@@ -45,9 +47,9 @@ def severity(
     worst = max((_then(m, moment) for m in counted), default=0)
     if worst == 0 and (
         any(m.score >= enough and _suspicious(m, asked, moment) for m in members)
-        or _redirected(members, blamed)
+        or redirected(members, blamed)
         or _garbled(members, blamed)
-        or _swings(members)
+        or swinging(members) is not None
     ):
         worst = 1
     if verdict.symptom == "input_shift":
@@ -66,7 +68,7 @@ def _enough(members: Sequence[Episode], blamed: Change | None) -> float:
     return 0.0 if plain and blamed.target.keys() & set(APART) else SUSPICIOUS
 
 
-def _redirected(members: Sequence[Episode], blamed: Change | None) -> bool:
+def redirected(members: Sequence[Episode], blamed: Change | None) -> bool:
     """Whether other requests than before come to a place whose routing was changed, unannounced.
 
     How many come is what such a change is made for; that they are of another length is not.
@@ -76,7 +78,7 @@ def _redirected(members: Sequence[Episode], blamed: Change | None) -> bool:
     places = {(name, value) for name, value in blamed.target.items() if name in APART}
     there = [m for m in members if places & set(m.identity.items()) and not m.suppressed]
     lengths = [m.score for m in there if m.signal == LENGTHS]
-    return bool(lengths) and (max(lengths) >= STRONG or any(m.signal == ARRIVALS for m in there))
+    return bool(lengths) and (max(lengths) >= SUSPICIOUS or any(m.signal == ARRIVALS for m in there))
 
 
 def _garbled(members: Sequence[Episode], blamed: Change | None) -> bool:
@@ -94,24 +96,37 @@ def _garbled(members: Sequence[Episode], blamed: Change | None) -> bool:
     )
 
 
-def _swings(members: Sequence[Episode]) -> bool:
-    """Whether the pace slows and, waves later, does so in another series of one replica, unexplained by load.
+def swinging(members: Sequence[Episode]) -> str | None:
+    """The replica whose pace slows and, waves later, does so in another series, which load does not explain.
 
-    A neighbour on its host comes and goes: no wave lasts long enough to page by itself.
+    A neighbour on its host comes and goes: no wave lasts long enough to page by itself. The first may be seen
+    in the whole of which the replica is a part.
     """
-    pace = [m for m in members if m.signal == PACE and "replica" in m.identity and not m.suppressed]
-    slowed = [m for m in pace if m.observed >= SLOWED * m.baseline]
-    return any(
-        one.identity == other.identity
-        and one.statistic != other.statistic
-        and WAVE <= other.start - one.start <= WAVES
-        and one.score + other.score >= STRONG
-        and not any(
-            m.signal in CROWDED and m.identity.get("replica") == one.identity["replica"] for m in members
-        )
-        for one in slowed
-        for other in slowed
-    )
+    slowed = [
+        m for m in members if m.signal == PACE and not m.suppressed and m.observed >= SLOWED * m.baseline
+    ]
+    for other in slowed:
+        replica = other.identity.get("replica")
+        if replica is None or any(
+            m.signal in CROWDED and m.identity.get("replica", replica) == replica for m in members
+        ):
+            continue
+        if any(
+            _tells_again(one, other)
+            and WAVE <= other.start - one.start <= WAVES
+            and one.score + other.score >= SWING
+            for one in slowed
+        ):
+            return replica
+    return None
+
+
+def _tells_again(one: Episode, other: Episode) -> bool:
+    """Whether it is of another statistic of the same slice, or of a whole that it is a part of."""
+    if one.identity == other.identity:
+        return one.statistic != other.statistic
+    both = one.identity.keys() & other.identity.keys()
+    return "replica" not in one.identity and all(one.identity[name] == other.identity[name] for name in both)
 
 
 def _suspicious(member: Episode, asked: Sequence[Episode], moment: int) -> bool:

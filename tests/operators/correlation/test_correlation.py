@@ -435,8 +435,12 @@ def test_a_route_that_gets_other_requests_than_before_pages_after_its_change(len
         ],
         TOPOLOGY,
     )
-    context = Context(TOPOLOGY, (route_change(3, **more),), LATER)
-    assert (paged_at(found, LATER, context) is not None) is pages
+    later = replace(prompt_change(4, route="long"), change_id="later")
+    for changes in ((route_change(3, **more),), (route_change(3, **more), later)):
+        context = Context(TOPOLOGY, changes, LATER)
+        assert (paged_at(found, LATER, context) is not None) is pages
+        told = as_of_now(found, context, first_id(found))
+        assert not pages or (told.symptom, told.action_ref) == ("invalid_inference", "chg-1")
 
 
 @pytest.mark.parametrize(
@@ -458,23 +462,34 @@ def test_a_foreign_script_pages_after_a_change_to_its_platform(target, observed,
 
 
 @pytest.mark.parametrize(
-    ("statistic", "minutes", "beside", "pages"),
+    ("first", "minutes", "beside", "pages"),
     [
-        ("p50", 12, (), True),
-        ("p50", 2, (), False),
-        ("p50", 45, (), False),
-        ("p95", 12, (), False),
-        ("p50", 12, ("gen_ai.server.requests_waiting",), False),
+        ({"statistic": "p50"}, 12, (), True),
+        ({"statistic": "p50"}, 2, (), False),
+        ({"statistic": "p50"}, 45, (), False),
+        ({"statistic": "p50", "score": 6.0}, 12, (), False),
+        ({"statistic": "p50", "observed": 1.1}, 12, (), False),
+        ({}, 12, (), False),
+        ({"identity": BASE}, 12, (), True),
+        ({"identity": BASE | {"replica": "r2"}}, 12, (), False),
+        ({"statistic": "p50"}, 12, ("gen_ai.server.requests_waiting",), False),
     ],
 )
-def test_a_pace_that_comes_and_goes_at_one_replica_pages(statistic, minutes, beside, pages):
-    waves = [
-        episode(1, TPOT, 0, minutes=60, severity="info", replica="r1"),
-        replace(episode(2, TPOT, minutes, severity="info", replica="r1"), statistic=statistic),
-        *(episode(3, signal, 0, severity="info", replica="r1") for signal in beside),
-    ]
-    paged = [paged_at(each, LATER, Context(TOPOLOGY, (), LATER)) for each in group(waves, TOPOLOGY)]
-    assert any(paged) is pages
+def test_a_pace_that_comes_and_goes_at_one_replica_pages(first, minutes, beside, pages):
+    wave = replace(episode(1, TPOT, 0, minutes=60, severity="info", replica="r1"), score=8.0)
+    again = replace(episode(2, TPOT, minutes, minutes=60, severity="info", replica="r1"), score=8.0)
+    loaded = [episode(3, signal, 0, severity="info", replica="r1") for signal in beside]
+    groups = group([replace(wave, **first), again, *loaded], TOPOLOGY)
+    told = [incident(each) for each in groups]
+    assert any(each.paged_at is not None for each in told) is pages
+    assert not pages or (told[0].root or {})["node"] == "n0"
+
+
+def test_a_device_that_only_gets_warm_does_somebodys_work():
+    slow, warm = episode(1, TPOT, 0, replica="r1"), episode(2, "hw.temperature", 0, gpu="G1")
+    assert incident(group([slow, warm], TOPOLOGY)[0]).layer == "operations"
+    clock = episode(3, "hw.gpu.sm_clock", 0, gpu="G1")
+    assert incident(group([slow, warm, clock], TOPOLOGY)[0]).layer == "hardware"
 
 
 def test_what_is_too_faint_to_page_blames_neither_a_change_nor_a_machine():
