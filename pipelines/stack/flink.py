@@ -5,7 +5,6 @@ One TaskManager has one pool: it numbers its workers from one, and a pool knows 
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -34,6 +33,13 @@ _OPEN = (
     "java.util.concurrent.atomic",
     "java.util.concurrent.locks",
 )
+#: A worker's memory: of many threads each would have a heap of its own, which keeps what it once took;
+#: and once a large block was given back, all up to its size would be cut from a heap.
+_HEAP = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 10),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+}
 _EXPORT = ("java.base/sun.net.util", "java.rmi/sun.rmi.registry", "java.security.jgss/sun.security.krb5")
 
 
@@ -58,7 +64,7 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
         *("--artifact-port", str(ports.job_artifacts), "--expansion-port", str(ports.job_expansion)),
         *("--flink-master", address(ports.flink_rest), "--flink-conf-dir", str(home)),
     )
-    pool = ("-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={ports.worker_pool}")
+    pool = [sys.executable, "-m", "pipelines.stack.pool", f"--port={ports.worker_pool}"]
 
     def prepare() -> None:
         _prepare(home, ports)
@@ -99,12 +105,10 @@ def processes(folder: Path, ports: Ports) -> list[Process]:
         Process(
             name="worker-pool-0",
             part="flink",
-            command=[sys.executable, *pool, f"--container_executable={home / 'boot'}"],
+            command=pool,
             address=address(ports.worker_pool),
             healthy=lambda: listens(ports.worker_pool),
-            prepare=lambda: _write_boot(home, folder / "logs" / "workers.log"),
-            # of many threads each would have a heap of its own, which keeps what it once took
-            environment={"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+            environment={"OMP_NUM_THREADS": "1", **_HEAP},
         ),
     ]
 
@@ -203,12 +207,3 @@ def _settings(home: Path, ports: Ports) -> dict[str, object]:
         "state.savepoints.dir": (home / "savepoints").as_uri(),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
     }
-
-
-def _write_boot(home: Path, log: Path) -> None:
-    # the pool never reads what its workers print
-    home.mkdir(parents=True, exist_ok=True)
-    boot = home / "boot"
-    run = shlex.join([sys.executable, "-m", "pipelines.stack.boot"])
-    boot.write_text(f'#!/bin/sh\nexec {run} "$@" >>{shlex.quote(str(log))} 2>&1\n')
-    boot.chmod(0o755)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.reliability.outcome import Outcome, differences, of_kafka
@@ -91,14 +92,10 @@ def told(flink: Flink) -> set[str]:
 
 
 def worker(stack: Stack) -> int | None:
-    """A Python worker of the pool, if one runs just now."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                environment = (entry / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"pipelines.stack.boot" in command and str(stack.folder).encode() in environment:
-                return int(entry.name)
+    """A Python worker of the pool, if one runs just now: forked by what the pool has started for that."""
+    pool = next(one.pid for one in stack.status() if one.name == "worker-pool-0")
+    with suppress(psutil.NoSuchProcess):
+        for forks in psutil.Process(pool).children():
+            for forked in forks.children():
+                return int(forked.pid)
     return None
