@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
-from operators.correlation.evidence import Verdict, classify
+from operators.correlation.evidence import LENGTHS, Verdict, classify
 from operators.correlation.grouping import APART, Group
 from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
@@ -41,6 +41,8 @@ _WORDS = {
     "telemetry_fault": "Telemetry faulty",
     "input_shift": "Input shifted",
 }
+#: Signals of requests that come to nothing, however fast the others are.
+_FAILING = tuple(f"gen_ai.server.{name}" for name in ("errors", "timeouts", "cancellations", "completions"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _version(
         )
     )
     first = min(members, key=lambda m: (m.start, m.detected))
-    top = max(members, key=lambda m: (harms(m), SEVERITIES.index(m.severity), m.score))
+    top = max(members, key=lambda m: _tells(m, verdict))
     over = moment >= context.now and all(m.status == "resolved" for m in members)
     closed = max(m.updated for m in members) + QUIET
     resolved = over and closed <= context.now
@@ -121,7 +123,7 @@ def _version(
         version=version,
         status="resolved" if resolved else "open",
         severity=severity(members, verdict, blamed, context.asked, moment),
-        title=f"{_WORDS[verdict.symptom]}: {top.summary or _where(root)}",
+        title=f"{_heading(verdict, top)}: {top.summary or _where(root)}",
         started_at=_onset(members),
         detected_at=_first(opened_at(known), raised) or moment,
         paged_at=raised,
@@ -230,6 +232,26 @@ def _speaker(group: Group, topology: Topology) -> dict[str, str]:
     """The producer that is silent or wrong, where telemetry says whose words the replicas' are."""
     producer = topology.speaker(i["replica"] for i in group.identities if "replica" in i)
     return {} if producer is None else {"producer": producer}
+
+
+def _tells(member: Episode, verdict: Verdict) -> tuple[bool, bool, int, float]:
+    """How well a member tells what an incident is about; the largest does best."""
+    fits = member.symptom == verdict.symptom
+    return harms(member), fits, SEVERITIES.index(member.severity), member.score
+
+
+def _heading(verdict: Verdict, top: Episode) -> str:
+    """What is wrong, in the words of somebody on call."""
+    if verdict.symptom == "invalid_inference" and top.signal == LENGTHS:
+        return "Misrouted"
+    if verdict.symptom == "performance_degradation":
+        if top.signal.startswith(_FAILING):
+            return "Requests failing"
+        if top.signal.startswith("hw."):
+            return "Hardware"
+        if not harms(top):
+            return "Load changed"
+    return _WORDS[verdict.symptom]
 
 
 def harms(member: Episode) -> bool:

@@ -88,6 +88,8 @@ _STATISTICS: dict[tuple[str, str], Meaning] = {
     ("gen_ai.server.completions", "completed"): Meaning(
         "completed share of arrivals", -1, PERFORMANCE, 0.1, unit="1"
     ),
+    ("producer.heartbeat", "late_ratio"): Meaning("late samples", 1, TELEMETRY),
+    ("producer.heartbeat", "ahead_ratio"): Meaning("samples ahead of time", 1, TELEMETRY),
     ("gen_ai.output.finish_reason_share", "share:stop"): Meaning("finish reason stop", -1, INVALID, 0.03),
     ("gen_ai.output.finish_reason_share", "share:tool_calls"): Meaning(
         "finish reason tool_calls", 0, INVALID

@@ -232,7 +232,7 @@ def test_the_end_writes_what_was_not_told_and_resolves_nothing() -> None:
 
 def test_a_summary_says_what_moved_how_far_and_for_whom() -> None:
     events, _, _ = play([True])
-    assert events[0].summary == "TTFT p95 0.86 s, 4.1x baseline on chat-api v2 (eu-west1)"
+    assert events[0].summary == "TTFT p95 860 ms, 4.1x baseline on chat-api v2 (eu-west1)"
 
 
 @given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=60), st.integers(0, 59))
