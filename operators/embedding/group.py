@@ -123,6 +123,7 @@ class Group:
         self.sample_x: Vectors = np.zeros((0, key.width), np.float16)
         self.seen = 0
         self.first_ms: int | None = None
+        self.seen_ms: int | None = None
         self.beyond_cap = 0
         self.near = Near.of_group(key, settings)
         self.null = [Null(len(SCORERS) + len(self.near.names)) for _ in range(1 + len(SCALES_MS))]
@@ -211,6 +212,12 @@ class Group:
         """Whether it has neither series nor rows that may become some."""
         return self.spec is not None and not (self.series or self.open or self.waiting)
 
+    def given_up(self, before_ms: int) -> bool:
+        """Whether there never were rows enough to fit it, and the last of them came before ``before_ms``."""
+        return (
+            self.spec is None and not self.waiting and self.seen_ms is not None and self.seen_ms < before_ms
+        )
+
     def _lacks_prompts(self, window: Window) -> bool:
         """Whether most answers of a window came without prompts, although they usually have some."""
         if self.spec is None or self.spec.given is None:
@@ -293,6 +300,7 @@ class Group:
             if mine.any():
                 self._sample(rows.only(mine))
                 self.first_ms = bucket_ms if self.first_ms is None else self.first_ms
+                self.seen_ms = bucket_ms
                 rows = rows.only(~mine)
             if len(rows.request):
                 left.append(rows)

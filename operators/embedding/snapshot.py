@@ -66,6 +66,8 @@ def _group_out(group: Group, arrays: dict[str, Array], at: str) -> dict[str, Any
     return {
         # named only where there are some: the form of a state without sentinels stays what it was
         **({"near": group.near.digest} if group.near.names else {}),
+        # of a fitted one its series know when they were seen last
+        **({"seen_ms": group.seen_ms} if group.spec is None else {}),
         "key": list(group.key),
         "spec": group.spec is not None,
         "seen": group.seen,
@@ -90,6 +92,7 @@ def _group_in(values: dict[str, Any], found: State, at: str, state: EmbeddingSta
         parts = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
         group.spec = Spec.from_arrays(parts)
     group.sample_request, group.sample_x = arrays[f"{at}/request"], arrays[f"{at}/x"]
+    group.seen_ms = values.get("seen_ms", values["first_ms"])
     group.seen, group.first_ms, group.beyond_cap = values["seen"], values["first_ms"], values["beyond_cap"]
     for scale, null in enumerate(group.null):
         null.values, null.new = arrays[f"{at}/null/{scale}"], arrays[f"{at}/new/{scale}"]

@@ -102,12 +102,13 @@ class EmbeddingState:
             Sides and slices of which nothing is left.
         """
         gone = {(key.side, each) for key, group in self.groups.items() for each in group.let_go(before_ms)}
-        if not gone:
+        given_up = {key for key, group in self.groups.items() if group.given_up(before_ms)}
+        if not (gone or given_up):
             return gone
         for key in sorted(self.groups, key=lambda each: each.side != "output"):
             # answers are scored given the prompts as these were fitted
             asked = key.side == "prompt" and key._replace(side="output") in self.groups
-            if self.groups[key].empty and not asked:
+            if (self.groups[key].empty or key in given_up) and not asked:
                 del self.groups[key]
         gone -= {(key.side, each) for key, group in self.groups.items() for each in group.series}
         self.frozen = {at: until for at, until in self.frozen.items() if at[:2] not in gone}

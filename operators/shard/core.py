@@ -243,8 +243,9 @@ class Shard:
         new = evaluation.unknown(sliced.rows.key)
         if len(new):
             words, cap = evaluation.catalogue.words, self.settings.slices.attribute_cap
-            cells, sliced = fold_words(cells, sliced, words, new, cap)
-            new = evaluation.unknown(sliced.rows.key)
+            cells, folded = fold_words(cells, sliced, words, new, cap)
+            if folded is not sliced:
+                sliced, new = folded, evaluation.unknown(folded.rows.key)
             codes, values = self.slicer.names(cells, sliced, new)
             evaluation.enter(start, sliced.rows.key[new], codes, values)
         output.rows.append((sliced.bucket, sliced.rows, evaluation.catalogue.find(sliced.rows.key)))

@@ -199,6 +199,18 @@ def test_replicas_nobody_has_reported_for_long_are_let_go(state, settings, strea
         assert repr(state.close(at)) == repr(again.close(at))
 
 
+def test_a_group_that_never_had_enough_vectors_to_fit_is_let_go(state, settings, stream):
+    for at in (0, 60_000):
+        state.add(pa.Table.from_batches([project(stream.chunk(at, rows=3), settings)]))
+        state.close(at)
+    assert not state.let_go(60_000)
+    assert len(state.groups) == 1
+    again = EmbeddingState.restore(state.snapshot(), settings)
+    for each in (state, again):
+        assert not each.let_go(60_001)
+        assert not each.groups
+
+
 def test_an_embedder_version_nobody_uses_is_let_go_and_its_slices_live_on(state, stream, drive):
     drive(state, stream, 0, 12)
     drive(state, stream, 12, 24, version="e2")
