@@ -35,7 +35,7 @@ def _command(folder: Path, properties: Path) -> str:
     tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _CLUSTER, "-c", str(properties))
     formatted = shlex.quote(str(folder / "kafka" / "meta.properties"))
     once = shlex.join([*run, "-XX:TieredStopAtLevel=1", *tool])
-    broker = shlex.join([*run, "-Xms256m", "-Xmx512m", "kafka.Kafka", str(properties)])
+    broker = shlex.join([*run, "-Xms128m", "-Xmx384m", "kafka.Kafka", str(properties)])
     return f"[ -f {formatted} ] || {once} && exec {broker}"
 
 
@@ -71,6 +71,8 @@ def _settings(folder: Path, ports: Ports) -> dict[str, object]:
         "log.dirs": folder / "kafka",
         # logs of one that was killed, each with files to be made and synced on a disk that may be slow
         "num.recovery.threads.per.data.dir": 8,
+        # of 128 MiB, held from the start, a stack's few compacted keys need little
+        "log.cleaner.dedupe.buffer.size": 4 << 20,
         # topics are made by `driftline topics create`: a misspelt one is an error, not a new topic
         "auto.create.topics.enable": "false",
         "message.max.bytes": 17 << 20,  # a record of 16 MiB and its head
