@@ -31,6 +31,8 @@ NAMESPACE = UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 QUIET = 600_000
 #: Fields of a change that say what is new, beside where.
 VERSIONS = ("service_version", "prompt_version")
+#: What only one change can do speaks for it where another scores no more than this higher.
+NEARLY = 0.25
 #: Faint signs that together open an incident.
 FEW = 4
 
@@ -201,8 +203,10 @@ def _suspects(group: Group, moment: int, context: Context, root: dict[str, str])
     """Changes made by then that may have caused it, the likeliest first; before all what only it can do."""
     made = {change.change_id: change for change in context.changes if change.at <= moment}
     ranked = rank(made.values(), _onset(group.members), context.topology.expand(shared(group) | root))
+    least = max((s.score for s in ranked), default=0.0) - NEARLY
     return sorted(
-        ranked, key=lambda s: s.score < CONVINCING or not redirected(group.members, made[s.change_id])
+        ranked,
+        key=lambda s: s.score < max(least, CONVINCING) or not redirected(group.members, made[s.change_id]),
     )
 
 

@@ -545,3 +545,12 @@ def test_more_that_comes_to_the_whole_service_is_no_skew():
     assert incident(found).action == "reroute"
     (found,) = group([*waits, episode(5, "gen_ai.server.arrivals", 0)], TOPOLOGY)
     assert incident(found).action == "add_capacity"
+
+
+def test_a_changed_route_does_not_take_over_what_a_later_change_explains_far_better():
+    wrong = [episode(i, "gen_ai.canary.match_ratio", 61, symptom="invalid_inference") for i in (1, 2)]
+    lengths = replace(episode(3, "gen_ai.usage.input_tokens", 61, severity="info", route="long"), score=12.0)
+    (found,) = group([*wrong, lengths], TOPOLOGY)
+    later = replace(prompt_change(60, request_model="llama-70b"), change_id="later")
+    assert incident(found, [route_change(5), later]).action_ref == "later"
+    assert incident(found, [route_change(57), later]).action_ref == "chg-1"
