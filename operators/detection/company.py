@@ -26,6 +26,8 @@ _HELD_BACK = 3.0
 #: `_TWICE` for what follows itself. Both must be rarer than `_RARE`, and reach `_BEYOND` of the farthest the
 #: row has been on that side in so many windows.
 _TWICE, _RARE, _BEYOND, _MEMORY = 2.0, 0.005, 0.7, 20_000.0
+#: Windows after the warm-up by which a row is known well enough for that.
+KNOWN = 226.0
 #: A first odd value for this many windows is no spike if it lies among those of the last windows.
 _APART = 3.0
 
@@ -52,10 +54,12 @@ def weighed(state: Rows, rate: Floats, reached: Floats, lone: NDArray[np.bool_],
     return np.where(held_back, np.minimum(alone, 10.0 ** -state["event_peak"]), alone)
 
 
-def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_]) -> Floats:
+def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_], known: Floats) -> Floats:
     """Event rates [n] of this window and the last, where both are odd on the same side; else 1.
 
-    ``z``: [n] residuals in deviations; ``sides``: [2, n] event rates of such, above and below; or none.
+    ``z``: [n] residuals in deviations; ``sides``: [2, n] event rates of such, above and below; or none;
+    ``known``: [n] from 0 to 1, how well the row is known: where level and scale are guessed, one error serves
+    both windows, and they claim little more than one.
     """
     if not len(sides):
         return np.ones(len(z))
@@ -64,7 +68,7 @@ def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_]) -
     both = np.maximum(odd, last).min(0)
     np.copyto(far, np.maximum(far * (1.0 - 1.0 / _MEMORY), off), where=active)
     np.copyto(last, odd, where=active)
-    return np.where(active & (both < _RARE), _TWICE * both**2, 1.0)
+    return np.where(active & (both < _RARE), _TWICE * both ** (1.0 + known), 1.0)
 
 
 def familiar(state: Rows, value: Floats, gone: Floats, rows: NDArray[np.int64]) -> NDArray[np.bool_]:

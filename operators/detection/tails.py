@@ -67,11 +67,22 @@ def _tame(state: Rows) -> Floats:
     Averages of such follow theory far out. Rows of any other kind, and ratios, whose scores hide how they
     wander, must show their own tails.
     """
-    widest = np.maximum(state["wide_var"], _WHITE * state["plain_var"]) / state["var"]
-    thin = np.minimum(np.maximum((_TAME - widest.astype("f4")) / _TAME_OVER, 0.0), 1.0)
+    widest = np.maximum(state["wide_var"], _WHITE * state["plain_var"])
+    return np.where(state["of_trials"] > 0, np.float32(0.0), _near(state, widest))
+
+
+def _thin(state: Rows) -> Floats:
+    """1 where residuals have no tails, [n], once that is known: 0 until then."""
+    return _near(state, state["wide_var"])
+
+
+def _near(state: Rows, widest: Floats) -> Floats:
+    """1 where the variance of residuals clipped near is as good as ``widest`` [n], once that is known."""
+    ratio = (widest / state["var"]).astype("f4")
+    thin = np.minimum(np.maximum((_TAME - ratio) / _TAME_OVER, 0.0), 1.0)
     known = np.minimum(np.maximum((state["n"] - _TAME_FROM) / _TAME_FROM, 0.0), 1.0)
-    tame: Floats = np.where(state["of_trials"] > 0, np.float32(0.0), thin * known)
-    return tame
+    near: Floats = thin * known
+    return near
 
 
 class Tails:
@@ -94,7 +105,7 @@ class Tails:
             column(t.sigma_peaks for t in tails),
             column(t.xi_peaks for t in tails),
         )
-        self.doubt = column(t.doubt_peaks for t in tails)
+        self.doubt, self.thin = column(t.doubt_peaks for t in tails), column(t.thin_peaks for t in tails)
         self.sigma_min, self.xi_min = column(t.sigma_min for t in tails), column(t.xi_min for t in tails)
         self.cap = column(t.cap for t in tails)
         self.gap = column(c.gap for c in channels)
@@ -153,7 +164,7 @@ class Tails:
         xi = (peaks * shape_seen + xi_peaks * xi) / (peaks + xi_peaks)
         xi = np.minimum(np.maximum(xi, self.xi_min), 0.5)
         sigma = np.maximum(mean * (1 - xi), self.sigma_min)
-        xi += 1.0 / (self.doubt + _SURE_SHAPE * tame + peaks)
+        xi += 1.0 / (self.doubt + self.thin * _thin(state) + _SURE_SHAPE * tame + peaks)
         known = peaks[self.bulk]
         xi[self.bulk] += _doubt(state) * _ERRORS * np.sqrt(known) / (known + self.xi_peaks[self.bulk])
         xi = np.where(np.abs(xi) < 1e-3, np.float32(1e-3), xi)

@@ -23,6 +23,8 @@ class TailPrior(NamedTuple):
     ``quantile``: share of windows above the tail's threshold; ``start``: that threshold at first;
     ``sigma``, ``xi``: generalised Pareto scale and shape, worth ``sigma_peaks`` and ``xi_peaks`` observed
     peaks; ``cap``: event rate at which learnt peaks are clipped, so that anomalies do not bend the tail;
+    ``doubt_peaks``: peaks by which the shape is known at first, beside those observed, and ``thin_peaks``: as
+    many more where residuals have no tails: the fewer, the heavier the tail may yet turn out;
     ``bulk``: the prior is read from the series' own bulk quantiles instead; ``sum``: it is of averages of
     residuals, which theory knows where those are white and thin.
     """
@@ -35,6 +37,7 @@ class TailPrior(NamedTuple):
     sigma_peaks: float = 10.0
     xi_peaks: float = 30.0
     doubt_peaks: float = 30.0
+    thin_peaks: float = 0.0
     sigma_min: float = 0.8
     start_min: float = 0.5
     xi_min: float = -0.03

@@ -23,7 +23,7 @@ class Ewma(Detector):
             f"ewma{span}{sign}",
             side,
             0.06,
-            DRIFT_TAIL._replace(sum=True),
+            DRIFT_TAIL._replace(sum=True, doubt_peaks=10.0, thin_peaks=20.0),
             gap=span,
             clusters=clusters,
             after=64,

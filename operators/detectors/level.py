@@ -8,6 +8,7 @@ from operators.detectors.channel import DRIFT_TAIL, Channel, Detector, Floats, W
 
 _SPAN = np.array([[128.0]])
 _WORTH = np.array([[4.0]])
+_TAIL = DRIFT_TAIL._replace(thin_peaks=20.0)
 
 
 class Level(Detector):
@@ -17,8 +18,8 @@ class Level(Detector):
     summary = "a slow ramp away from the reference level"
     fields = (Field("level_mean", None, "f8"), Field("level_squares", None, "f8"))
     channels = (
-        Channel("level+", +1, 0.03, DRIFT_TAIL, gap=64, clusters=0.01, after=64, full_day=True),
-        Channel("level-", -1, 0.03, DRIFT_TAIL, gap=64, clusters=0.01, after=64, full_day=True),
+        Channel("level+", +1, 0.03, _TAIL, gap=64, clusters=0.01, after=64, full_day=True),
+        Channel("level-", -1, 0.03, _TAIL, gap=64, clusters=0.01, after=64, full_day=True),
     )
 
     def observe(self, state: Rows, window: Window) -> Floats:

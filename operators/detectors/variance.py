@@ -22,7 +22,7 @@ class Variance(Detector):
             "variance+",
             0,
             0.1,
-            DRIFT_TAIL._replace(sigma=1.2),
+            DRIFT_TAIL._replace(sigma=1.2, doubt_peaks=10.0, thin_peaks=100.0),
             gap=48,
             clusters=0.003,
             after=64,

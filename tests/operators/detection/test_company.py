@@ -18,10 +18,10 @@ def _row(far: float = 0.0) -> Rows:
     return state
 
 
-def _said(state: Rows, z: float, rate: float) -> float:
+def _said(state: Rows, z: float, rate: float, known: float = 1.0) -> float:
     """What a window ``z`` deviations off says that so often comes on its side."""
     sides = np.array([[rate if z > 0 else 1.0], [rate if z < 0 else 1.0]])
-    return float(company.in_a_row(state, np.array([z]), sides, _HERE)[0])
+    return float(company.in_a_row(state, np.array([z]), sides, _HERE, np.full(1, known))[0])
 
 
 @given(first=st.floats(1e-9, 4e-3), second=st.floats(1e-9, 4e-3))
@@ -29,6 +29,16 @@ def test_two_on_one_side_claim_the_lesser_claim_squared(first: float, second: fl
     state = _row()
     assert _said(state, 5.0, first) == 1.0
     assert _said(state, 5.0, second) >= max(first, second) ** 2
+
+
+def test_in_a_row_that_is_hardly_known_two_claim_little_more_than_the_lesser() -> None:
+    said = []
+    for known in (0.0, 0.5, 1.0):
+        state = _row()
+        _said(state, 5.0, 1e-4, known)
+        said.append(_said(state, 5.0, 1e-3, known))
+    assert said[0] >= 1e-3
+    assert said == sorted(said, reverse=True)
 
 
 def test_two_on_opposite_sides_or_with_one_between_claim_nothing() -> None:
@@ -47,5 +57,5 @@ def test_where_the_row_has_been_before_two_claim_nothing() -> None:
 def test_a_missing_window_between_two_changes_nothing() -> None:
     state = _row()
     _said(state, 5.0, 1e-4)
-    company.in_a_row(state, np.zeros(1), np.ones((2, 1)), ~_HERE)
+    company.in_a_row(state, np.zeros(1), np.ones((2, 1)), ~_HERE, np.ones(1))
     assert _said(state, 5.0, 1e-4) < 1e-4
