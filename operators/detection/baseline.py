@@ -185,17 +185,19 @@ def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
     level += gain * np.minimum(np.maximum(apart - level, -6 * sd), 6 * sd)
     state["bias"] += gain * window.clipped
     residual = (z * window.base) ** 2
-    known = age + np.where(state["lent"] > 0, SCALE_WORTH, 0.0)
+    lent = np.where(state["lent"] > 0, SCALE_WORTH, 0.0)
+    # residuals shrink while the predictor learns: each counts by its age, the early ones little
+    known, late = age + lent, age / 2.0 + lent
     active = window.active
-    for name, learning, limit, centre, memory in (
-        ("var", weight, 9.0, 1.005, SCALE_MEMORY),
-        ("wide_var", weight, 64.0, 1.0, LEVEL_MEMORY),
-        ("plain_var", active, 9.0, 1.005, LEVEL_MEMORY),
+    for name, learning, limit, centre, seen, memory in (
+        ("var", weight, 9.0, 1.005, late, SCALE_MEMORY),
+        ("wide_var", weight, 64.0, 1.0, late, LEVEL_MEMORY),
+        ("plain_var", active, 9.0, 1.005, known, LEVEL_MEMORY),
     ):
         var = state[name]
         square = residual if name != "plain_var" else (window.y - level) ** 2
         ratio = np.minimum(square / var, limit) * centre - 1.0
-        var += learning * ratio * var / np.minimum(known + 1.0, memory)
+        var += learning * ratio * var / np.minimum(seen + 1.0, memory)
         np.maximum(var, np.maximum(1e-18 + 1e-14 * level**2, state["floor"] ** 2), out=var)
     np.copyto(state["before"], apart, where=active)
     state["mean4"] += active * (apart - state["mean4"]) / 4

@@ -36,5 +36,5 @@ class Marginal(Detector):
         var = state["marginal_var"]
         usual = window.deviation * (window.base / window.sd)
         square = np.minimum(usual**2 / var, 9.0)
-        var += window.learn * (square * 1.005 - 1.0) * var / np.minimum(state["age"] + 1.0, 1000.0)
+        var += window.learn * (square * 1.005 - 1.0) * var / np.minimum(state["age"] / 2.0 + 1.0, 1000.0)
         np.maximum(var, state["floor"] ** 2, out=var)
