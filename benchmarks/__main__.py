@@ -38,6 +38,7 @@ BENCHMARKS: dict[str, bool] = {
     "detection.false_alarms": False,
     "detection.fleet": False,
     "detection.labelled": False,
+    "detection.made": False,
     "detection.real_noise": False,
     "incidents": False,
 }
