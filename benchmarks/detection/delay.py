@@ -6,15 +6,13 @@ The CUSUM raises as many false alarms as the bank did on the same null. For ramp
 shift it could have been told.
 """
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection import oracle
+from benchmarks.detection.command import command
 from benchmarks.detection.judged import Values, alarms, episodes, judge
 from benchmarks.detection.streams import ar
 
@@ -106,16 +104,5 @@ def run(streams: int = 100) -> dict[str, Any]:
     return {"delay": table}
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=100)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    result = run(arguments.streams)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    command(run, __doc__)

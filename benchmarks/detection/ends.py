@@ -7,14 +7,12 @@ minutes and of one. An episode ends after five quiet windows; alarms that start 
 cooldown belong to the same event. Beside it, as much time without a change: what starts again by chance.
 """
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.detection.command import command
 from benchmarks.detection.judged import Values, alarms, episodes, judge
 from benchmarks.detection.streams import ar
 from operators.settings import LifecycleSettings
@@ -83,16 +81,5 @@ def run(streams: int = 40) -> dict[str, Any]:
     return out
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=40)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    result = run(arguments.streams)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    command(run, __doc__)

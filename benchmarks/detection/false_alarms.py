@@ -9,6 +9,9 @@ exceeds one. ``--full`` takes 400 series a stream, and then 16 of each over 100,
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from benchmarks.detection.judged import Judged, alarms, episodes, judge
+from benchmarks.detection.judged import alarms, episodes, judge
 from benchmarks.detection.streams import STREAMS
 
 BUDGETS = (1_000, 10_000, 100_000)
@@ -24,6 +27,11 @@ BAR = 1.5
 #: (series, buckets) of each stream: quick; and full, many series and long ones.
 QUICK = (40, 8_000)
 MANY, LONG = (400, 8_000), (16, 100_000)
+#: Streams in one bank: as many as memory likes.
+TOGETHER = 8
+
+#: Onsets, and windows inside an episode, [windows, series].
+Told = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def interval(counts: NDArray[Any]) -> tuple[float, float]:
@@ -35,11 +43,10 @@ def interval(counts: NDArray[Any]) -> tuple[float, float]:
     return float(low * clump), float(chi2.ppf(0.975, 2 * count + 2) / 2 * clump)
 
 
-def row(judged: Judged, places: slice, budget: float) -> dict[str, Any]:
-    """One line of the table: the series at ``places``, at one budget."""
-    rate, lead = judged.rate[:, places], judged.lead[:, places]
-    onset, inside = episodes(alarms(rate, budget))
-    granted = rate.size / budget
+def row(lead: NDArray[np.int8], told: Told, detectors: Sequence[str], budget: float) -> dict[str, Any]:
+    """One line of the table: leading detectors and alarms, [windows, series], at one budget."""
+    onset, inside = told
+    granted = onset.size / budget
     low, high = interval(onset.sum(0))
     bar = "held" if onset.sum() <= BAR * granted else "MISSED" if low > BAR * granted else "over, unsure"
     names, times = np.unique(lead[onset], return_counts=True)
@@ -50,14 +57,14 @@ def row(judged: Judged, places: slice, budget: float) -> dict[str, Any]:
         "high": high / granted,
         "onsets": int(onset.sum()),
         "share_in_alarm": float(inside.mean()),
-        "first_500": float(onset[:500].sum() / (500 * rate.shape[1] / budget)),
-        "led_by": ", ".join(f"{judged.detectors[i].partition('/')[0]} {n}" for n, i in led[:3]),
+        "first_500": float(onset[:500].sum() / (500 * onset.shape[1] / budget)),
+        "led_by": ", ".join(f"{detectors[i].partition('/')[0]} {n}" for n, i in led[:3]),
         "bar": bar,
     }
 
 
 def run(
-    shape: tuple[int, int] = QUICK, only: tuple[str, ...] = (), seed: int = 1, together: int = 1
+    shape: tuple[int, int] = QUICK, only: Sequence[str] = (), seed: int = 1, together: int = TOGETHER
 ) -> dict[str, Any]:
     """Measure streams at every budget, ``together`` of them in one bank; a row a stream and budget."""
     chosen = [name for name in STREAMS if not only or any(part in name for part in only)]
@@ -66,14 +73,16 @@ def run(
     for first in range(0, len(chosen), together):
         names = chosen[first : first + together]
         rngs = [np.random.default_rng([seed, *name.encode()]) for name in names]
-        judged = judge(
-            *(STREAMS[name](rng, (buckets, series)) for name, rng in zip(names, rngs, strict=True))
-        )
+        many = (STREAMS[name](rng, (buckets, series)) for name, rng in zip(names, rngs, strict=True))
+        title = f"{first + len(names)} of {len(chosen)} streams, {series} series each"
+        judged = judge(*many, progress=partial(_tell, title, buckets))
+        by_budget = [episodes(alarms(judged.rate, budget)) for budget in BUDGETS]
         for place, name in enumerate(names):
-            places = slice(place * series, (place + 1) * series)
-            cells = []
-            for budget in BUDGETS:
-                line = out[f"{name}, 1 in {budget:,}"] = row(judged, places, budget)
+            part = slice(place * series, (place + 1) * series)
+            lead, cells = judged.lead[:, part], []
+            for budget, (onset, inside) in zip(BUDGETS, by_budget, strict=True):
+                told = onset[:, part], inside[:, part]
+                line = out[f"{name}, 1 in {budget:,}"] = row(lead, told, judged.detectors, budget)
                 text = f"{line['over_budget']:6.2f} [{line['low']:.2f}-{line['high']:.2f}]"
                 cells.append(f"{text} f{line['first_500']:.1f}{' ' if line['bar'] == 'held' else '*'}")
             led = out[f"{name}, 1 in 10,000"]["led_by"]
@@ -81,7 +90,12 @@ def run(
     return {f"{series} series, {buckets:,} buckets each": out}
 
 
-def full(only: tuple[str, ...] = (), seed: int = 1) -> dict[str, Any]:
+def _tell(title: str, buckets: int, done: int) -> None:
+    end = "" if done < buckets else "\n"
+    print(f"\r{title}: {done / buckets:.0%} ", end=end, file=sys.stderr, flush=True)
+
+
+def full(only: Sequence[str] = (), seed: int = 1) -> dict[str, Any]:
     """Many series of moderate length, then long ones."""
     return run(MANY, only, seed) | run(LONG, only, seed, together=len(STREAMS))
 

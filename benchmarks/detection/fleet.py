@@ -3,13 +3,11 @@
 python -m benchmarks.detection.fleet [--series 5000] [--draws 4] [--json OUT]
 """
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.detection.command import command
 from benchmarks.detection.judged import bank_of
 from operators.detection import WindowValues
 from operators.detection.budget import step_up
@@ -48,17 +46,5 @@ def run(series: int = 5000, draws: int = 4) -> dict[str, Any]:
     return out
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--series", type=int, default=5000)
-    parser.add_argument("--draws", type=int, default=4)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    result = run(arguments.series, arguments.draws)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    command(run, __doc__)

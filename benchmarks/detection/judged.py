@@ -1,5 +1,6 @@
 """Streams through the bank, window by window, and what comes of the event rates at any budget."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +31,10 @@ def bank_of(kinds: list[str], period_s: int = PERIOD_S) -> tuple[Bank, NDArray[n
     return bank, bank.add([SeriesKey("t", "s", str(i), None, (), k, "1") for i, k in enumerate(kinds)], 0)
 
 
-def judge(*streams: Values, period_s: int = PERIOD_S) -> Judged:
-    """Judge streams of equal length side by side."""
+def judge(
+    *streams: Values, period_s: int = PERIOD_S, progress: Callable[[int], None] | None = None
+) -> Judged:
+    """Judge streams of equal length side by side; ``progress`` is told how many windows are done."""
     parts = [part if isinstance(part, tuple) else (None, part) for part in streams]
     shape = (len(parts[0][1]), sum(second.shape[1] for _, second in parts))
     kinds = ["gauge" if hits is None else "ratio" for hits, second in parts for _ in range(second.shape[1])]
@@ -40,6 +43,8 @@ def judge(*streams: Values, period_s: int = PERIOD_S) -> Judged:
     for t in range(shape[0]):
         verdicts = bank.step(t * period_s * 1000, rows, _window(parts, t))
         out.rate[t], out.lead[t] = verdicts.p_value, verdicts.detector
+        if progress and t % 1000 == 999:
+            progress(t + 1)
     return out
 
 

@@ -5,13 +5,12 @@
 FOLDER holds CSV files with the columns TimeStamp, Value, Label.
 """
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.detection.command import command
 from pipelines.backtest import compare, judge, read, replay
 from pipelines.backtest.judge import Judgement
 from pipelines.backtest.replay import Scored
@@ -65,17 +64,5 @@ def run(folder: Path, budget: float = 10_000) -> dict[str, Any]:
     return out
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--budget", type=float, default=10_000)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    result = run(arguments.folder, arguments.budget)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2))
-
-
 if __name__ == "__main__":
-    main()
+    command(run, __doc__)
