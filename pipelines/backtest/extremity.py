@@ -1,7 +1,8 @@
 """How far a row lies from the bulk of the rows before it, in robust deviations.
 
 Rarity alone ranks badly where anomalies recur: after three outages in a week a fourth is not rare any more,
-yet just as extreme. The middle half of the past is not moved by them.
+yet just as extreme. The middle half of the past is not moved by them. And a peak of every day
+is extreme, yet expected: so a third of what counts is how far a row lies from what was expected.
 """
 
 import numpy as np
@@ -22,6 +23,8 @@ _NORMAL = (1.349, 3.290)
 #: A deviation is at least this share of the middle value, and of what the outer quantiles would say.
 _RELATIVE = 1e-3
 _OUTER = 0.1
+#: Weight of the distance from what was expected, beside the value's own.
+_APART = 1 / 3
 
 
 def extremity(value: Floats) -> Floats:
@@ -38,6 +41,15 @@ def extremity(value: Floats) -> Floats:
         run[: _RUN - 1] = known[: _RUN - 1]
         out[given] = np.log2(1.0 + np.maximum(_deviations(known), _deviations(run)))
     return out
+
+
+def surprise(value: Floats, expected: Floats) -> Floats:
+    """`extremity` of values and, for a third, of their distance from what was ``expected``, [n] in order.
+
+    ``expected``: NaN where nothing was: there the values alone count.
+    """
+    plain, apart = extremity(value), extremity(value - expected)
+    return np.where(apart > 0, plain + (apart - plain) * _APART, plain)
 
 
 def _deviations(value: Floats) -> Floats:

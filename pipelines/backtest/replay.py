@@ -12,23 +12,24 @@ from operators.series import SeriesKey, event_id, fingerprint
 from operators.settings import AlarmBudget, Detection
 from pipelines.backtest.counters import Counter
 from pipelines.backtest.episodes import episodes, owner
-from pipelines.backtest.extremity import extremity
+from pipelines.backtest.extremity import surprise
 from pipelines.backtest.series import Series
 
 #: The step is inferred from the rows of the warm-up alone: later rows must not change earlier scores.
 _STEP_ROWS = 24
 #: Quiet rows that end an episode.
 CLEAR = 5
-#: Weight of rarity (-log10 of the event rate) beside extremity in what ranks rows.
-_RARITY = 0.5
+#: Weight of rarity (-log10 of the event rate) beside surprise in what ranks rows.
+_RARITY = 0.4
 
 
 @dataclass(frozen=True)
 class Scored:
     """A series with a verdict for every row, in the file's order; NaN where there is no band.
 
-    ``score`` ranks: extremity in powers of two, and half the powers of ten of rarity. ``p_value`` and
-    ``alarm`` are calibrated and rest on rarity alone.
+    ``score`` ranks: extremity of the value and of its distance from what was expected, in powers of two, and
+    two fifths of the powers of ten of rarity. ``p_value`` and ``alarm`` are calibrated and rest on rarity
+    alone.
     """
 
     series: Series
@@ -162,7 +163,8 @@ class _OfOneStep:
         series, order = self.many[i], self.orders[i]
         count, length = len(order), len(series.rows)
         inside, onsets = episodes(alarm[:count], ~np.isnan(series.value[order]), CLEAR)
-        rank = extremity(self.value[i, :count]) + _RARITY * score[:count]
+        value, expected = self.value[i, :count], columns["expected"][i, :count] - self.base[i, :count]
+        rank = surprise(value, expected) + _RARITY * score[:count]
         ids = []
         for onset in onsets:
             name = bank.detector_ids[detector[onset]]

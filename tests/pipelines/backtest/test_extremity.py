@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipelines.backtest.extremity import LEAST, PAST, extremity
+from pipelines.backtest.extremity import LEAST, PAST, extremity, surprise
 
 SERIES = arrays(np.float64, st.integers(0, 300), elements=st.floats(-1e6, 1e6) | st.just(np.nan))
 
@@ -46,3 +46,17 @@ def test_a_series_that_steps_knows_its_step() -> None:
     value = np.zeros(200)
     value[50::10] = 1.0
     assert extremity(value).max() <= np.log2(3)
+
+
+def test_a_value_that_only_its_hour_makes_odd_ranks_above_the_peaks_of_every_day() -> None:
+    rng = np.random.default_rng(3)
+    expected = 100 + 20 * np.sin(2 * np.pi * np.arange(1000) / 24)
+    value = expected + rng.standard_normal(1000)
+    value[720] += 15
+    assert surprise(value, expected).argmax() == 720
+    assert extremity(value).argmax() != 720
+
+
+@given(SERIES)
+def test_where_nothing_was_expected_the_value_alone_counts(value: np.ndarray) -> None:
+    assert np.array_equal(surprise(value, np.full(len(value), np.nan)), extremity(value))
