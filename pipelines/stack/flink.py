@@ -195,6 +195,10 @@ def _settings(home: Path, ports: Ports) -> dict[str, object]:
         "parallelism.default": 1,
         # a TaskManager that was up before the JobManager looks for it again after a second, not ten
         "cluster.registration.error-delay": 1000,
+        # ms for which the REST interface gives the same answer again, and the same meters: whoever waits for
+        # the end of a job, or for what it tells, would wait for these
+        "web.refresh-interval": 200,
+        "metrics.fetcher.update-interval": 1000,
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 10000,
         "restart-strategy.type": "fixed-delay",
