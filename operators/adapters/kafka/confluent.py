@@ -64,12 +64,25 @@ class Client:
             raise SourceError(f"kafka://{options.servers}: {self._complaints.with_last(problem)}") from None
         self._admin = AdminClient(settings(options) | {"error_cb": self._complaints})
         try:
-            self._consumer.list_topics(timeout=options.bootstrap_timeout_s)
+            self._reach(options.bootstrap_timeout_s)
         except KafkaException as problem:
-            self._consumer.poll(0)  # so that it is told why
             self._consumer.close()
             reason = self._complaints.with_last(problem)
             raise SourceError(f"kafka://{options.servers} cannot be reached: {reason}") from None
+
+    def _reach(self, patience_s: float) -> None:
+        """Wait for an answer, longer each time: a wrong password is told only between two questions."""
+        end, ask_s = time.monotonic() + patience_s, 1.0
+        while True:
+            left_s = max(0.0, end - time.monotonic())
+            try:
+                self._consumer.list_topics(timeout=min(ask_s, left_s))
+                return
+            except KafkaException:
+                self._consumer.poll(0)  # so that it is told why
+                if self._complaints.refused or left_s <= ask_s:
+                    raise
+            ask_s *= 2
 
     def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         """The partitions of those topics that exist."""

@@ -35,6 +35,9 @@ PASSING = STARTING | {
     KafkaError.REQUEST_TIMED_OUT,
 }
 
+#: What no patience helps against: another password is needed.
+REFUSED = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
+
 
 def settings(options: KafkaOptions) -> dict[str, Any]:
     """How the broker is reached, in librdkafka's words."""
@@ -59,11 +62,13 @@ class Complaints:
 
     def __init__(self) -> None:
         self.last: str | None = None
+        self.refused = False
 
     def __call__(self, error: KafkaError) -> None:
         """Take in what it says of a connection."""
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self.last = error.str()
+        self.refused = self.refused or error.code() in REFUSED
 
     def with_last(self, problem: object) -> str:
         """A failure and, where one is known, its cause."""
