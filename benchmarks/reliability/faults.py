@@ -81,8 +81,9 @@ class Run:
         folder: Path,
         strikes: int | None = None,
         idle_s: int = IDLE_S,
+        feed_s: float = FEED_S,
     ) -> None:
-        self.stack, self.engine, self.kind, self._idle_s = stack, engine, kind, idle_s
+        self.stack, self.engine, self.kind, self._idle_s, self._feed_s = stack, engine, kind, idle_s, feed_s
         self.random = random.Random(f"{kind} {seed}")
         self.name = f"run_{engine}_{seed}_{''.join(c for c in kind if c.isalnum())}"
         self.folder = folder / f"{self.name}-{time.time_ns()}"
@@ -124,8 +125,8 @@ class Run:
         self.place.wait_until(self.place.reached, "the first bucket")
 
     def _struck(self, records: Sequence[Record]) -> None:
-        feed = self.place.feed(records, FEED_S)
-        time.sleep(self.random.uniform(0.1, 0.6) * FEED_S)
+        feed = self.place.feed(records, self._feed_s)
+        time.sleep(self.random.uniform(0.1, 0.6) * self._feed_s)
         # whoever wakes late finds all of it sent: what follows has to close the window waited for
         at_ms = min(feed.time_ms, records[-1].time_ms - CLOSED_MS)
         struck = time.monotonic()
@@ -136,7 +137,7 @@ class Run:
 
     def _strike(self) -> None:
         """Do it, and undo it."""
-        pause = self.random.uniform(0.0, 2.0)
+        pause = self.random.uniform(0.0, 0.4 * self._feed_s)
         verb = self.kind.split()[0]
         if verb == "kill":
             self._kill(self._parts[len(self.killed) % len(self._parts)], pause)
@@ -208,7 +209,7 @@ class Run:
     def _through(self, records: Sequence[Record]) -> Outcome:
         self.place = Place(self.stack, self.engine, self.name, records, self.folder)
         try:
-            feed = self.place.feed(records, FEED_S)
+            feed = self.place.feed(records, self._feed_s)
             self.place.start()
             feed.done()
             self.place.wait_until(self.place.reached, "the first bucket")

@@ -4,6 +4,7 @@ What is expected is what the in-process loop makes of files. Real engines read t
 """
 
 import random
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -15,6 +16,20 @@ from pipelines.stack import Stack
 from tests.engines.broker import NEVER_IDLE_S
 
 ON_FILES = "beam in this process"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _servers(request: pytest.FixtureRequest, _quick_to_start: None) -> Iterator[None]:
+    """All that engines need here begins at once, beside what is computed without it."""
+    try:
+        stack: Stack = request.getfixturevalue("stack")
+    except pytest.skip.Exception:  # which those tell that need it
+        yield
+        return
+    begins = threading.Thread(target=stack.up, args=PARTS["flink"])
+    begins.start()
+    yield
+    begins.join()
 
 
 @pytest.fixture(scope="module", params=[ON_FILES, "local", "flink", "faust"])

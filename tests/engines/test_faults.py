@@ -21,6 +21,6 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(
     stack: Stack, tmp_path: Path, engine: str, parts: tuple[str, ...]
 ) -> None:
     kind, strikes = f"kill {', '.join(parts)}", 3 * len(parts)
-    run = Run(stack, engine, kind, 1, tmp_path, strikes=strikes, idle_s=NEVER_IDLE_S)
+    run = Run(stack, engine, kind, 1, tmp_path, strikes=strikes, idle_s=NEVER_IDLE_S, feed_s=2.0)
     assert run.measure() == []
     assert run.killed == [*parts] * 3

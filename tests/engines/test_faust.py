@@ -109,7 +109,7 @@ def test_partitions_and_shards_move_with_their_state(
         with worker(place) as second:
             until(lambda: second.holds("shards") and second.holds("partitions"), "the second worker")
             until(lambda: len(first.holds("shards")) == 2, "the first worker's share")
-            send(place, records[half:], over_s=2.0)
+            send(place, records[half:], over_s=1.0)
             every = sorted(f"{topic}/{n}" for topic, count in place.partitions.items() for n in range(count))
             for what, all_of_them in (("partitions", every), ("shards", list("0123"))):
                 until(lambda: sorted([*first.holds(what), *second.holds(what)]) == all_of_them, what)  # noqa: B023
@@ -126,7 +126,7 @@ def test_workers_killed_under_load(place: Place, records: Sequence[Record], want
     for first, last in pairwise(cuts[:-1]):
         with worker(place) as it:
             until(lambda it=it: len(it.holds("shards")) == 4, "the worker")
-            send(place, records[first:last], over_s=rng.uniform(1, 4))
+            send(place, records[first:last], over_s=rng.uniform(0.5, 2))
             it.kill()
     send(place, records[cuts[-2] :])
     equal(place.finish(), wanted)
