@@ -81,7 +81,12 @@ def test_the_same_events(found: Outcome, wanted: Outcome) -> None:
 
 
 def test_the_same_incidents(found: Outcome, wanted: Outcome) -> None:
-    assert found.incidents == wanted.incidents
+    # each pass of correlation that changes one counts, and passes are timed by the clock
+    ours, theirs = (
+        [{name: value for name, value in row.items() if name != "version"} for row in outcome.incidents]
+        for outcome in (found, wanted)
+    )
+    assert ours == theirs
 
 
 def test_the_same_accounts_by_reason(found: Outcome, wanted: Outcome) -> None:
