@@ -60,8 +60,9 @@ def _edges(batch: Any) -> list[Edge]:
         if child in names and parent in names:
             # what a device's exporter says is not the replica's word
             own = relation == "speaks_for" and "gpu" in names
-            rows = batch.filter(pc.is_null(batch.column("gpu"))) if own else batch
-            pairs = _pairs(rows.column(child), rows.column(parent))
+            rows = batch.select([child, parent])
+            rows = rows.filter(pc.is_null(batch.column("gpu"))) if own else rows
+            pairs = _pairs(*rows.columns)
             found += [(f"{child}:{low}", f"{parent}:{high}", relation) for low, high in pairs]
     if "gpus" in names and "replica" in names:
         row, place = listed(batch.column("gpus"))
