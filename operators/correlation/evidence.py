@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from typing import cast
 
 from operators.correlation.episodes import Episode
+from operators.correlation.suspects import PLATFORM
 from schemas.outputs import FailureKind, Layer, Symptom
+
+ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
+LENGTHS, SCRIPTS = "gen_ai.usage.input_tokens", "gen_ai.output.script_share"
 
 #: Votes of a signal (prefix) for layers. The most specific prefix decides.
 LAYER_VOTES: dict[str, dict[str, float]] = {
@@ -89,11 +93,10 @@ HARM = (
     "gen_ai.server.prefix_cache_hit_ratio",
 )
 #: Signals that harm nobody, and so never page, yet tell what is wrong.
-TELLING = ("gen_ai.server.prefix_cache_hit_ratio", "gen_ai.usage.input_tokens", "gen_ai.prompt.embedding")
-LENGTHS = "gen_ai.usage.input_tokens"
-#: Scripts of answers, and the score (-log10) from which they say that users write in another language.
-SCRIPTS, PLAIN = "gen_ai.output.script_share", 10.0
-_PLACES = frozenset({"replica", "gpu", "gpu_model", "route", "region", "provider"})
+TELLING = ("gen_ai.server.prefix_cache_hit_ratio", LENGTHS, ASKED)
+#: A sign of this score (-log10) is plain.
+STRONG = 10.0
+_PLACES = PLATFORM | {"replica", "gpu"}
 #: A device that gets warm and shows none of these does somebody's work.
 WARMTH = "hw.temperature"
 FAULTY = (
@@ -105,7 +108,7 @@ FAULTY = (
     "hw.gpu.pcie",
 )
 #: What a device that computes wrongly does not do: its software does.
-SOFTWARE = ("gen_ai.output.nan_count", "gen_ai.output.repetition_ratio", "gen_ai.output.script_share")
+SOFTWARE = ("gen_ai.output.nan_count", "gen_ai.output.repetition_ratio", SCRIPTS)
 #: Weight of a sign that wakes nobody beside those that do: it may be the day's natural course.
 BESIDE = 0.3
 #: An output that moved this many times further than its prompt moved by itself.
@@ -136,7 +139,7 @@ def classify(
     engine = _total(_strength(member for member in found if not member.improves), ENGINE)
     rollout = _total(strength, ("gen_ai.server.replicas_", "gen_ai.server.restarts"))
     guilty = {kind: score for kind, score in change_types.items() if score >= 0.5}
-    asked, answered = _largest(found, "gen_ai.prompt.embedding"), _largest(found, "gen_ai.output.embedding")
+    asked, answered = _largest(found, ASKED), _largest(found, ANSWERS)
     # answers follow questions: only when the questions moved as clearly is it the input
     moved = (asked > 0 and asked >= FOLLOWS * answered) or _tongues(found)
     symptom: Symptom
@@ -195,7 +198,7 @@ def _tongues(members: Sequence[Episode]) -> bool:
     return all(member.severity == "info" for member in members) and any(
         member.signal == SCRIPTS
         and member.statistic.startswith("share:")
-        and member.score >= PLAIN
+        and member.score >= STRONG
         and not member.identity.keys() & _PLACES
         for member in members
     )

@@ -9,20 +9,11 @@ from dataclasses import dataclass
 from uuid import UUID, uuid5
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
-from operators.correlation.evidence import LENGTHS, Verdict, classify
+from operators.correlation.evidence import ANSWERS, ASKED, LENGTHS, STRONG, Verdict, classify
 from operators.correlation.grouping import APART, Group
 from operators.correlation.localise import affected, localise, overloaded, shared
 from operators.correlation.playbook import CONVINCING, Case, advise
-from operators.correlation.severity import (
-    ANSWERS,
-    ASKED,
-    LONG,
-    STRONG,
-    believed,
-    redirected,
-    severity,
-    swinging,
-)
+from operators.correlation.severity import LONG, believed, redirected, severity, swinging
 from operators.correlation.suspects import Change, ScoredChange, rank
 from schemas.outputs import Incident, Suspect
 

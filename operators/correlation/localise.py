@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from operators.correlation.episodes import SEVERITIES, Episode, Topology
 from operators.correlation.grouping import Group
+from operators.correlation.suspects import PLATFORM
 
 #: Narrow fields, the narrowest first.
 NARROW = (
@@ -23,8 +24,6 @@ NARROW = (
     "region",
     "provider",
 )
-#: Those that may carry nearly all there is.
-_WIDE = frozenset({"route", "gpu_model", "region", "provider"})
 #: An entity with this share of the evidence of its kind is singled out.
 SINGLED = 0.7
 #: Affecting more than this share of the known siblings is affecting all of them.
@@ -32,8 +31,8 @@ MOST = 0.6
 
 
 #: Signals that say how much a place has to do.
-_ARRIVALS = "gen_ai.server.arrivals"
-_LOAD = frozenset({_ARRIVALS, "gen_ai.server.requests_running", "hw.gpu.utilization"})
+ARRIVALS = "gen_ai.server.arrivals"
+_LOAD = frozenset({ARRIVALS, "gen_ai.server.requests_running", "hw.gpu.utilization"})
 #: Signals that say that requests wait, and the share of replicas that are few.
 _WAITING = frozenset({"gen_ai.server.requests_waiting", "gen_ai.server.queue_time"})
 FEW_OF = 0.4
@@ -67,7 +66,7 @@ def localise(group: Group, topology: Topology) -> dict[str, str]:
         carried = sum(weights.values())
         if not weights or carried < SUBSTANTIAL * total:
             continue
-        if name in _WIDE and max(_weight(m) for m in group.members if name in m.identity) <= whole:
+        if name in PLATFORM and max(_weight(m) for m in group.members if name in m.identity) <= whole:
             continue  # the whole shows as much: the part has it from there
         top = max(weights, key=lambda value: (weights[value], value))
         known = topology.values(name, root.get("service")) | set(weights)
@@ -101,7 +100,7 @@ def overloaded(group: Group, topology: Topology) -> dict[str, float]:
     """
     if any(member.signal == _EVICTING and member.severity != "info" for member in group.members):
         return {}
-    if any(m.signal == _ARRIVALS and m.rises and not m.identity.keys() & set(NARROW) for m in group.members):
+    if any(m.signal == ARRIVALS and m.rises and not m.identity.keys() & set(NARROW) for m in group.members):
         return {}
     full: dict[str, float] = {}
     ways: dict[tuple[str, str | None], dict[bool, dict[str, float]]] = {}

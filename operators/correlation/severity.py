@@ -8,8 +8,9 @@ import math
 from collections.abc import Sequence
 
 from operators.correlation.episodes import SEVERITIES, Episode
-from operators.correlation.evidence import LENGTHS, SOFTWARE, Verdict
+from operators.correlation.evidence import ANSWERS, ASKED, LENGTHS, SOFTWARE, STRONG, Verdict
 from operators.correlation.grouping import APART
+from operators.correlation.localise import ARRIVALS
 from operators.correlation.suspects import Change
 from schemas.outputs import Severity
 
@@ -18,11 +19,8 @@ from schemas.outputs import Severity
 PATIENCE, LONG = 480_000, 1_800_000
 #: Questions that moved this long (ms) before the answers did not move them.
 LONG_BEFORE = 3_600_000
-#: A sign of this score (-log10) is plain.
-STRONG = 10.0
 #: Moved answers below this score (-log10) page not even after a change, but for one made to their place.
 SUSPICIOUS = 6.5
-ASKED, ANSWERS = "gen_ai.prompt.embedding", "gen_ai.output.embedding"
 PACE = "gen_ai.server.time_per_output_token"
 #: Signals of a replica that has too much to do.
 CROWDED = tuple(
@@ -30,7 +28,6 @@ CROWDED = tuple(
 )
 #: A pace that is this many times its usual is felt; waves of it are so far apart (ms), and score together.
 SLOWED, WAVE, WAVES, SWING = 1.2, 300_000, 1_800_000, 15.0
-ARRIVALS = "gen_ai.server.arrivals"
 
 
 def severity(

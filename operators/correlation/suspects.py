@@ -41,8 +41,9 @@ _COMPARED = frozenset(
 )
 #: A root or a target that names one of these is one machine's.
 _ENTITY = frozenset({"replica", "node", "gpu", "tp_group"})
-#: A target that names one of these is some machines', and what happens at one of them may come of it.
-_PLATFORM = frozenset({"gpu_model", "route", "region", "provider"})
+#: What names one of these is some machines': what happens at one of them may come of a change to it, and it
+#: may carry nearly all there is.
+PLATFORM = frozenset({"gpu_model", "route", "region", "provider"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _score(change: Change, onset: int, affected: Mapping[str, str]) -> ScoredCha
         return None
     recency = math.exp(-max(age, 0) / DECAY) * (1.0 if age >= -300_000 else 0.8)
     score = 0.55 * recency + min(0.45, sum(weight for _, weight in agree) * 1.5 + (0.3 if moved else 0.0))
-    confined = affected.keys() & _ENTITY and not change.target.keys() & (_ENTITY | _PLATFORM)
+    confined = affected.keys() & _ENTITY and not change.target.keys() & (_ENTITY | PLATFORM)
     if confined:
         score *= 0.5  # what changed everywhere does not explain what happens at one place
     if change.expected:
