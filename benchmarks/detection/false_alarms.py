@@ -9,7 +9,6 @@ exceeds one. ``--full`` takes 400 series a stream, and then 16 of each over 100,
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from scipy.stats import chi2
 
 from benchmarks.detection.judged import alarms, episodes, judge
 from benchmarks.detection.streams import STREAMS
+from pipelines.progress import bar
 
 BUDGETS = (1_000, 10_000, 100_000)
 BAR = 1.5
@@ -75,7 +75,8 @@ def run(
         rngs = [np.random.default_rng([seed, *name.encode()]) for name in names]
         many = (STREAMS[name](rng, (buckets, series)) for name, rng in zip(names, rngs, strict=True))
         title = f"{first + len(names)} of {len(chosen)} streams, {series} series each"
-        judged = judge(*many, progress=partial(_tell, title, buckets))
+        with bar() as tell:
+            judged = judge(*many, progress=partial(tell, title))
         by_budget = [episodes(alarms(judged.rate, budget)) for budget in BUDGETS]
         for place, name in enumerate(names):
             part = slice(place * series, (place + 1) * series)
@@ -88,11 +89,6 @@ def run(
             led = out[f"{name}, 1 in 10,000"]["led_by"]
             print(f"{name:24s}" + " | ".join(cells), f"{line['share_in_alarm']:.2%} {led}", flush=True)
     return {f"{series} series, {buckets:,} buckets each": out}
-
-
-def _tell(title: str, buckets: int, done: int) -> None:
-    end = "" if done < buckets else "\n"
-    print(f"\r{title}: {done / buckets:.0%} ", end=end, file=sys.stderr, flush=True)
 
 
 def full(only: Sequence[str] = (), seed: int = 1) -> dict[str, Any]:

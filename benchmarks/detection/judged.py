@@ -32,9 +32,9 @@ def bank_of(kinds: list[str], period_s: int = PERIOD_S) -> tuple[Bank, NDArray[n
 
 
 def judge(
-    *streams: Values, period_s: int = PERIOD_S, progress: Callable[[int], None] | None = None
+    *streams: Values, period_s: int = PERIOD_S, progress: Callable[[float], None] | None = None
 ) -> Judged:
-    """Judge streams of equal length side by side; ``progress`` is told how many windows are done."""
+    """Judge streams of equal length side by side; ``progress`` is told the part done, 0 to 1."""
     parts = [part if isinstance(part, tuple) else (None, part) for part in streams]
     shape = (len(parts[0][1]), sum(second.shape[1] for _, second in parts))
     kinds = ["gauge" if hits is None else "ratio" for hits, second in parts for _ in range(second.shape[1])]
@@ -44,7 +44,7 @@ def judge(
         verdicts = bank.step(t * period_s * 1000, rows, _window(parts, t))
         out.rate[t], out.lead[t] = verdicts.p_value, verdicts.detector
         if progress and t % 1000 == 999:
-            progress(t + 1)
+            progress((t + 1) / shape[0])
     return out
 
 

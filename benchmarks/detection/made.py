@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.command import command
 from benchmarks.detection.labelled import average_precision
+from benchmarks.detection.streams import Rng, Values, ar
 from pipelines.backtest import judge, replay
 from pipelines.backtest.judge import Judgement
 from pipelines.backtest.replay import Scored
 from pipelines.backtest.series import Series
 
-Rng = np.random.Generator
-Values = NDArray[np.float64]
 #: Values and which of them are anomalous.
 Made = tuple[Values, NDArray[np.bool_]]
 
@@ -31,12 +30,7 @@ _FIRST_S = 1.7e9
 
 
 def _ar(rng: Rng, count: int, phi: float) -> Values:
-    noise = rng.normal(size=count)
-    out = np.empty(count)
-    out[0] = noise[0]
-    for t in range(1, count):
-        out[t] = phi * out[t - 1] + np.sqrt(1 - phi * phi) * noise[t]
-    return out
+    return ar(rng, (count, 1), phi)[:, 0]
 
 
 def _day(rng: Rng, count: int, step: int, harmonics: int = 2) -> tuple[Values, Values]:
