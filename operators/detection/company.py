@@ -6,7 +6,8 @@ what its tail says: it must be rarer by far to alarm at once. If another odd win
 together claim what the first did, and the alarm that was held back is raised. Two in a row on one side, where
 the row has hardly been before, claim as much as chance would have to do twice.
 
-A value that lies among those of the last windows is no spike at all, whatever had been predicted.
+A value as far from level and season as those of the last windows is no spike at all, whatever had been
+predicted. Season counts: the last windows of an hourly series are a day, whose values are those of any hour.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from operators.columns import Field, Rows
 from operators.detection.baseline import WARM_UP
-from operators.detectors.channel import Floats
+from operators.detectors.channel import Floats, Window
 
 #: Windows within which a second odd one must follow, and the event rate that makes it odd.
 _NEAR, _ODD = 3.0, 0.01
@@ -28,12 +29,18 @@ _HELD_BACK = 3.0
 _TWICE, _RARE, _BEYOND, _MEMORY = 2.0, 0.005, 0.7, 20_000.0
 #: Windows after the warm-up by which a row is known well enough for that.
 KNOWN = 226.0
-#: A first odd value for this many windows is no spike if it lies among those of the last windows.
-_APART = 3.0
+#: A first odd value for this many windows is no spike if it lies among those of the last windows. Deviations
+#: as half precision holds them.
+_APART, _FAR = 3.0, 30_000.0
 
-#: Above and below: event rate of the last window's value, if it reached far enough; deviations of the
-#: farthest value, fading.
-FIELDS = (Field("odd_sides", 2, "f4", 1.0), Field("far_sides", 2))
+#: ``odd_sides``, ``far_sides``, above and below: event rate of the last window's value, if it reached far
+#: enough; deviations of the farthest value, fading. ``apart``: ring of the last windows' deviations from
+#: level and season.
+FIELDS = (
+    Field("odd_sides", 2, "f4", 1.0),
+    Field("far_sides", 2),
+    Field("apart", WARM_UP, "f2", np.nan, sparse=True),
+)
 
 
 def weighed(state: Rows, rate: Floats, reached: Floats, lone: NDArray[np.bool_], twice: Floats) -> Floats:
@@ -71,20 +78,33 @@ def in_a_row(state: Rows, z: Floats, sides: Floats, active: NDArray[np.bool_], k
     return np.where(active & (both < _RARE), _TWICE * both ** (1.0 + known), 1.0)
 
 
-def familiar(state: Rows, value: Floats, gone: Floats, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of ``rows`` (indices into the block) have a value that lies among those of the last windows.
+def familiar(state: Rows, window: Window, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ``rows`` (indices into the block) are as far from level and season as the last windows were.
 
     Args:
-        state: the rows' state, this window being counted.
-        value: [n] its values.
-        gone: [n] what they took the place of.
+        state: the rows' state, before this window is remembered.
+        window: the window.
         rows: which.
     """
-    ring, place = state["recent"][:, rows], (state["n"][rows].astype(np.int64) - 1) % WARM_UP
-    ring[place, np.arange(len(rows))] = gone[rows]
-    off = (value[rows] - state["origin"][rows]).astype("f4")
+    ring, off = state["apart"][:, rows], _apart(window)[rows]
     low, high = np.fmin.reduce(ring), np.fmax.reduce(ring)
     margin = 0.1 * (high - low)
     among: NDArray[np.bool_] = (off >= low - margin) & (off <= high + margin)
     begun = state["n"][rows] - 1 > state["lent"][rows]
     return among & begun & (state["event_quiet"][rows] >= _APART)
+
+
+def remember(state: Rows, window: Window) -> None:
+    """Keep how far the window was from level and season."""
+    some = np.flatnonzero(window.active)
+    place = state["n"][some].astype(np.int64) % WARM_UP
+    state["apart"][place, some] = _apart(window)[some]
+
+
+def forget(state: Rows, rows: NDArray[np.int64]) -> None:
+    """Their level has changed: how far the last windows of ``rows`` were from the old one tells nothing."""
+    state["apart"][:, rows] = np.nan
+
+
+def _apart(window: Window) -> Floats:
+    return np.minimum(np.maximum(window.deviation / window.sd, -_FAR), _FAR)

@@ -136,7 +136,6 @@ class Panel:
         window: Window,
         fit: Fit,
         statistic: Floats,
-        gone: Floats,
         day: float,
     ) -> Floats:
         """Event rates of all channels over their share of the budget; 1 where one may not speak.
@@ -148,7 +147,6 @@ class Panel:
             window: the window.
             fit: the tails now.
             statistic: what `observe` gave.
-            gone: what the values took the place of among the last ones, [n].
             day: windows a row must be old for channels that need a full day.
         """
         n, group, bulk, count = state["n"], state["group"], self.tails.bulk, len(statistic)
@@ -158,7 +156,7 @@ class Panel:
         tailed[...] = fit.rate(statistic) / self._shares_of(group, window, count)
         tailed[(own < self._after[:count]) | (self._daily[:count] & (n < day)) | ~window.active] = 1.0
         odd = np.flatnonzero((rates[bulk] < _FAMILIAR).any(0))
-        known = odd[company.familiar(state, window.value, gone, odd)]
+        known = odd[company.familiar(state, window, odd)]
         rates[bulk[:, None], known] = np.maximum(rates[bulk[:, None], known], _FAMILIAR)
         lines = len(self._shares)
         for detector in self._rated:

@@ -22,6 +22,8 @@ DAY_S, WEEK_S = 86_400.0, 604_800.0
 _TYPICAL = 0.85
 _MOST = 30_000.0
 TRUST_MEMORY = 4000.0
+#: A day fills ``lately`` to two thirds: so much of it is what yesterday was.
+_AGAIN = 1.5
 FIELDS = (
     Field("day", DAY_SLOTS, "f2", sparse=True),
     Field("week", WEEK_SLOTS, "f2", sparse=True),
@@ -85,13 +87,15 @@ def look_up(state: Rows, time_s: "float | Floats", period_s: float) -> Season:
     unit, day_table, week_table, rough = state["season_unit"], state["day"], state["week"], state["rough"]
     d, w = place(time_s, DAY_SLOTS, DAY_S), place(time_s, WEEK_SLOTS, WEEK_S)
     offset = (state["level"] - state["anchor"]) / unit
-    known = (day_table[slot].astype("f8") for slot in d[:4])
-    before, left, right, after = (np.where(values != 0, values - offset, 0.0) for values in known)
+    known = [day_table[slot].astype("f8") for slot in d[:4]]
+    before, left, right, after = (np.where(values != 0, values - offset, np.nan) for values in known)
+    steep = np.fmax.reduce(np.abs((left - before, right - left, after - right)))
+    steep = np.where(steep == steep, steep, 0.0)  # windows longer than a slot leave gaps
+    left, right = np.where(left == left, left, right), np.where(right == right, right, left)
     rise = right - left
-    steep = np.maximum(np.abs(rise), np.maximum(np.abs(left - before), np.abs(after - right)))
     seen_s = (state["n"] - 24.0) * period_s
     unit_day, unit_week = unit * (seen_s >= DAY_S), unit * (seen_s >= WEEK_S)
-    day = (left + d.fraction * rise) * unit_day
+    day = np.nan_to_num(left + d.fraction * rise) * unit_day
     week = ((1 - w.fraction) * week_table[w.left] + w.fraction * week_table[w.right]) * unit_week
     prior = 10.0 * state["plain_var"]
     day_trust, week_trust = (
@@ -116,13 +120,16 @@ def learn(state: Rows, season: Season, window: Window, short: NDArray[np.bool_],
     """Learn profiles, their trust and the roughness of this time of day.
 
     All of it also from odd windows, as long as they are few in a row (``short``): what comes back every day
-    is no anomaly. Values are clipped at four of their own spreads, residual scale or not.
+    is no anomaly. Values are clipped at four of their own spreads, residual scale or not; or, where yesterday
+    was as odd at this time, at what it was: a short job a day is hardly seen in the spread.
     """
     usual = np.sqrt(state["plain_var"])
     _widen(state, usual)
     unit = state["season_unit"]
     weight = window.active & short
-    deviation = np.minimum(np.maximum(window.y - state["level"], -4 * usual), 4 * usual)
+    lately = state["lately"][season.at_rough.nearest].astype("f8")
+    most = np.maximum(4 * usual, window.base * (_AGAIN * lately) ** 2)
+    deviation = np.minimum(np.maximum(window.y - state["level"], -most), most)
     left = deviation - season.day
     trust = state["trust"]
     trust *= 1.0 - weight / TRUST_MEMORY
