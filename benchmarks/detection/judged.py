@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection.streams import PERIOD_S
+from operators.columns import Columns, Field
 from operators.detection import Bank, WindowValues
-from operators.detection.budget import Budget
+from operators.detection.budget import FIELDS, Budget
 from operators.series import SeriesKey
 from operators.settings import Detection
 from pipelines.backtest.replay import CLEAR
@@ -25,9 +26,11 @@ class Judged(NamedTuple):
     detectors: tuple[str, ...]
 
 
-def bank_of(kinds: list[str], period_s: int = PERIOD_S) -> tuple[Bank, NDArray[np.int64]]:
-    """A bank of default detectors, and its rows, of these kinds."""
-    bank = Bank(Detection(), period_s)
+def bank_of(
+    kinds: list[str], period_s: int = PERIOD_S, detection: Detection | None = None
+) -> tuple[Bank, NDArray[np.int64]]:
+    """A bank of default detectors, or others, and its rows, of these kinds."""
+    bank = Bank(detection or Detection(), period_s)
     return bank, bank.add([SeriesKey("t", "s", str(i), None, (), k, "1") for i, k in enumerate(kinds)], 0)
 
 
@@ -63,7 +66,9 @@ def _window(parts: list[tuple[Any, Any]], t: int) -> WindowValues:
 def alarms(rate: NDArray[Any], budget: float) -> NDArray[np.bool_]:
     """Alarms of each series at ``budget``, with its own feedback."""
     count = rate.shape[1]
-    state = {"n": np.zeros(count), "own_events": np.zeros(count), "quiet": np.full(count, 1e9)}
+    columns = Columns((*FIELDS, Field("n")))
+    columns.add(count)
+    state = columns.take(slice(0, count))
     law, out, active = Budget(budget), np.zeros(rate.shape, bool), np.ones(count, bool)
     for t, row in enumerate(rate):
         state["n"] += 1
