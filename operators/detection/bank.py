@@ -240,7 +240,7 @@ class Bank:
         young = n < WARM_UP
         active = given & ~young
         value = self._working(state, window, given, time_s)
-        gone = self._remember(state, value, window, given)
+        self._remember(state, value, window, given)
         at = season.look_up(state, time_s, self.period_s)
         raw = np.where(active, value, 0.0)
         motion = granularity.watch(state, value, given)
@@ -253,7 +253,7 @@ class Bank:
         seen.beside = beside
         statistic = self._panel.observe(state, seen)
         fit = self._panel.fit(state, statistic)
-        rates = self._panel.rates(state, seen, fit, statistic, gone, self._day)
+        rates = self._panel.rates(state, seen, fit, statistic, self._day)
         if shares is not None:
             rates = np.minimum(rates / shares, 1.0)
         lead, rate, reached = self._least(rates, n, window.samples)
@@ -262,6 +262,7 @@ class Bank:
         known = np.minimum((n - WARM_UP) / company.KNOWN, 1.0)
         twice = company.in_a_row(state, seen.z, rates[self._panel.spikes], active, known)
         reached = np.where(active, reached, 1.0)
+        company.remember(state, seen)
         rate = company.weighed(state, raw_rate, reached, lone, _reached(twice, n))
         rate = records.bounded(state, raw_rate, rate, active)
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
@@ -310,18 +311,12 @@ class Bank:
             hits = np.where(weight > 0, window.hits, 0.0)
             trials.learn(state, hits, np.where(weight > 0, window.samples, 0.0), weight)
 
-    def _remember(self, state: Rows, value: Floats, window: WindowValues, given: NDArray[np.bool_]) -> Floats:
-        """Count the window; start rows whose warm-up it ends.
-
-        Returns:
-            What this window took the place of among the last ones, [n].
-        """
+    def _remember(self, state: Rows, value: Floats, window: WindowValues, given: NDArray[np.bool_]) -> None:
+        """Count the window; start rows whose warm-up it ends."""
         n = state["n"]
         some = np.flatnonzero(given)
         np.copyto(state["origin"], value, where=given & (n == state["lent"]))
         place = n[some].astype(np.int64) % WARM_UP
-        gone = np.full(len(n), np.nan, "f4")
-        gone[some] = state["recent"][place, some]
         state["recent"][place, some] = value[some] - state["origin"][some]
         n += given
         samples = np.where(given & (window.samples > 0), window.samples, state["usual_samples"])
@@ -335,7 +330,6 @@ class Bank:
             self._restart(state, ready)
             state["season_unit"][ready] = np.sqrt(state["var"][ready])
             state["anchor"][ready] = state["level"][ready]
-        return gone
 
     def _restart(self, state: Rows, rows: NDArray[np.int64]) -> None:
         with warnings.catch_warnings():
@@ -385,6 +379,7 @@ class Bank:
     def _accept(self, state: Rows, rows: NDArray[np.int64]) -> None:
         """Take the state of the last windows for the new normal."""
         self._restart(state, rows)
+        company.forget(state, rows)
         trials.accept(state, rows)
         state["bias"][rows] = 0.0
         state["frozen"][rows] = 0.0
