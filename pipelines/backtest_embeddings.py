@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from operators.embedding.vectors import directions
-from pipelines.backtest.series import unix_s
+from pipelines.backtest.stamps import unix_s
 from pipelines.errors import UsageError
 
 COLUMNS = ("window_start_row", "window_end_row", "score", "p_value", "alarm")

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
 from pipelines.backtest.judge import Judgement, judge, sigma
 from pipelines.backtest.replay import Scored, replay
-from pipelines.backtest.series import read
+from pipelines.backtest.series import Series, read
 from pipelines.errors import UsageError
 
 __all__ = ["backtest", "judge", "read", "replay"]
 
+#: Characters of a picture's name: file systems take 255 bytes.
+_NAME = 60
+_FORMATS = (".png", ".pdf", ".svg")
 COLUMNS = ("series", "time", "value", "score", "p_value", "alarm", "event_id")
 
 
@@ -44,7 +48,7 @@ def backtest(
         series_column: tells the series of one file apart.
         label_column: 1 = anomalous; never seen by the detectors.
         alarm_budget: rows between false alarm onsets of a series.
-        plot: PNG file, or folder for several series.
+        plot: PNG, PDF or SVG file, or a folder that gets a PNG a series.
         as_json: print JSON instead of tables.
         console: where to print.
 
@@ -58,10 +62,11 @@ def backtest(
     files = [Path(file) for file in files]
     if not files:
         raise UsageError("backtest: no file given")
-    if alarm_budget < 1:
+    if not 1 <= alarm_budget < np.inf:
         raise UsageError(f"--alarm-budget {alarm_budget:g}: at least 1 row between false alarms is needed")
     targets = _targets(files, Path(scores))
     many = [s for file in files for s in read(file, time_column, value_column, series_column, label_column)]
+    pictures = _pictures(many, Path(plot)) if plot is not None else []
     with Progress(console=console, transient=True, disable=as_json) as progress:
         task = progress.add_task("backtest", total=sum(len(s.rows) for s in many))
         results = replay(many, alarm_budget, progress=lambda rows: progress.advance(task, rows))
@@ -69,7 +74,7 @@ def backtest(
         _write(target, [scored for scored in results if scored.series.file == file])
     report = _report(results, alarm_budget)
     if plot is not None:
-        report["plots"] = _plots(results, Path(plot))
+        report["plots"] = _draw(results, pictures)
     if as_json:
         console.file.write(json.dumps(report, indent=2) + "\n")
     else:
@@ -82,7 +87,7 @@ def _targets(files: Sequence[Path], scores: Path) -> dict[Path, Path]:
         raise UsageError("backtest: the same file is given twice")
     if len(files) == 1 and not scores.is_dir():
         scores.parent.mkdir(parents=True, exist_ok=True)
-        return {files[0]: scores}
+        return _apart({files[0]: scores})
     if scores.is_file():
         raise UsageError(f"--scores {scores}: for several files a folder is needed")
     names = [file.name for file in files]
@@ -91,7 +96,14 @@ def _targets(files: Sequence[Path], scores: Path) -> dict[Path, Path]:
             "backtest: two input files have the same name, and would be one file in the output folder"
         )
     scores.mkdir(parents=True, exist_ok=True)
-    return {file: scores / file.name for file in files}
+    return _apart({file: scores / file.name for file in files})
+
+
+def _apart(targets: dict[Path, Path]) -> dict[Path, Path]:
+    for target in targets.values():
+        if any(target.resolve() == file.resolve() for file in targets):
+            raise UsageError(f"--scores: {target} is an input file; it is not written over")
+    return targets
 
 
 def _write(path: Path, results: Sequence[Scored]) -> None:
@@ -116,19 +128,30 @@ def _write(path: Path, results: Sequence[Scored]) -> None:
         writer.writerows(lines)
 
 
-def _plots(results: Sequence[Scored], target: Path) -> list[str]:
+def _pictures(many: Sequence[Series], target: Path) -> list[Path]:
+    """Where each series is drawn: names that a file system takes, no two alike."""
+    if target.suffix in _FORMATS and not target.is_dir():
+        if len(many) > 1:
+            raise UsageError(f"--plot {target}: for {len(many)} series a folder is needed")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return [target]
+    target.mkdir(parents=True, exist_ok=True)
+    taken: dict[str, int] = {}
+    paths = []
+    for series in many:
+        stem = series.file.stem
+        name = stem if series.name == stem else f"{stem}__{series.name}"
+        name = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)[:_NAME]
+        taken[name] = taken.get(name, 0) + 1
+        paths.append(target / (f"{name}.png" if taken[name] == 1 else f"{name}~{taken[name]}.png"))
+    return paths
+
+
+def _draw(results: Sequence[Scored], paths: Sequence[Path]) -> list[str]:
     from pipelines.backtest.plot import plot
 
-    if len(results) == 1 and target.suffix == ".png":
-        plot(results[0], target)
-        return [str(target)]
-    target.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for scored in results:
-        name = "".join(c if c.isalnum() or c in "._-" else "_" for c in scored.series.name)
-        stem = scored.series.file.stem
-        paths.append(target / (f"{name}.png" if name == stem else f"{stem}__{name}.png"))
-        plot(scored, paths[-1])
+    for scored, path in zip(results, paths, strict=True):
+        plot(scored, path)
     return [str(path) for path in paths]
 
 
@@ -140,6 +163,8 @@ def _report(results: Sequence[Scored], budget: float) -> dict[str, Any]:
             "rows": len(scored.series.rows),
             "without_time": int(np.isnan(scored.series.time_s).sum()),
             "without_value": int(np.isnan(scored.series.value).sum()),
+            "unread_time": scored.series.unread_time,
+            "unread_value": scored.series.unread_value,
             "step_s": scored.step_s,
             "episodes": len(set(scored.event) - {None}),
             "alarm_share": float(scored.alarm.mean()) if len(scored.alarm) else 0.0,
@@ -178,7 +203,7 @@ def _print(report: dict[str, Any], console: Console) -> None:
         table.add_column(name, justify="left" if name == "series" else "right")
     for line in report["series"]:
         table.add_row(
-            line["series"],
+            escape(line["series"]),
             f"{line['rows']:,}",
             f"{line['step_s']:g} s",
             str(line["episodes"]),
@@ -187,9 +212,11 @@ def _print(report: dict[str, Any], console: Console) -> None:
     if not console.is_terminal:
         console.width = 200  # into a file or a pipe nothing is cut
     console.print(table)
-    for reason, what in (("without_time", "readable time"), ("without_value", "number for a value")):
-        if rows := sum(line[reason] for line in report["series"]):
-            console.print(f"rows with no {what}: {rows:,}, which keep their place and are not judged")
+    for reason, what in (("time", "readable time"), ("value", "number for a value")):
+        if rows := sum(line[f"without_{reason}"] for line in report["series"]):
+            texts = [line[f"unread_{reason}"] for line in report["series"] if line[f"unread_{reason}"]]
+            such = f", such as {escape(repr(texts[0]))}" if texts else ""
+            console.print(f"rows with no {what}: {rows:,}{such}; they keep their place and are not judged")
     if "labels" in report:
         console.print(_labelled(report["labels"]))
 
@@ -197,11 +224,24 @@ def _print(report: dict[str, Any], console: Console) -> None:
 def _labelled(labels: dict[str, dict[str, float | None]]) -> Table:
     table = Table(title="against the labels, by event")
     table.add_column("")
-    heads = {"false_per_1000": "false in 1,000 rows", "median_delay": "median delay, rows"}
-    names = ("precision", "recall", "f1", "false_per_1000", "median_delay", "alarms", "segments")
-    for name in names:
-        table.add_column(heads.get(name, name), justify="right")
+    heads = {
+        "precision": "precision",
+        "recall": "recall",
+        "f1": "F1",
+        "false_per_1000": "false in 1,000 rows",
+        "median_delay": "median delay, rows",
+        "alarms": "alarms",
+        "segments": "labelled events",
+        "alarm_share": "rows in alarm",
+    }
+    for head in heads.values():
+        table.add_column(head, justify="right")
     for who, figures in labels.items():
-        values = [figures[name] for name in names]
-        table.add_row(who, *("–" if value is None else f"{value:.3g}" for value in values))
+        table.add_row(who, *(_figure(name, figures[name]) for name in heads))
     return table
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1%}" if name == "alarm_share" else f"{value:.3g}"

@@ -85,16 +85,17 @@ def judge(alarm: NDArray[np.bool_], label: NDArray[np.bool_]) -> Judgement:
 
 def sigma(value: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
     """The baseline people have: farther than ``limit`` deviations from the mean of the last 300 rows."""
-    given = ~np.isnan(value)
-    known = value[given]
-    before = np.concatenate(([0.0], np.cumsum(known - (known[0] if known.size else 0))))
-    squares = np.concatenate(([0.0], np.cumsum((known - (known[0] if known.size else 0)) ** 2)))
+    alarm, given = np.zeros(len(value), bool), ~np.isnan(value)
+    if not given.any():
+        return alarm
+    known = np.ldexp(value[given], -int(np.frexp(np.nanmax(np.abs(value)))[1]))  # squares stay finite
+    known = known - known[0]
+    before, squares = (np.concatenate(([0.0], np.cumsum(each))) for each in (known, known**2))
     end = np.arange(len(known))
     start = np.maximum(end - _WINDOW, 0)
     count = end - start
     mean = (before[end] - before[start]) / np.maximum(count, 1)
     var = (squares[end] - squares[start]) / np.maximum(count, 1) - mean**2
-    far = np.abs(known - (known[0] if known.size else 0) - mean) > limit * np.sqrt(np.maximum(var, 0))
-    alarm = np.zeros(len(value), bool)
+    far = np.abs(known - mean) > limit * np.sqrt(np.maximum(var, 0))
     alarm[given] = far & (count >= 24)
     return alarm

@@ -17,6 +17,9 @@ from pipelines.backtest.series import Series
 
 #: The step is inferred from the rows of the warm-up alone: later rows must not change earlier scores.
 _STEP_ROWS = 24
+#: Sizes that detectors are made for; series of others are brought near 1, and glitches to this much.
+_SIZES = (1e-6, 1e12)
+_GLITCH = 1e18
 #: Quiet rows that end an episode.
 CLEAR = 5
 #: Weight of rarity (-log10 of the event rate) beside surprise in what ranks rows.
@@ -48,6 +51,15 @@ def step_s(time_s: NDArray[np.float64]) -> float:
     gaps = np.diff(time_s[:_STEP_ROWS])
     gaps = gaps[gaps > 0]
     return float(np.median(gaps)) if gaps.size else 60.0
+
+
+def factor(value: NDArray[np.float64]) -> float:
+    """A power of two that brings values of an extreme size near 1, told by the warm-up alone; else 1."""
+    known = np.abs(value[~np.isnan(value)][:_STEP_ROWS])
+    known = np.sort(known[known > 0])
+    if not known.size or _SIZES[0] <= (size := known[known.size // 2]) <= _SIZES[1]:
+        return 1.0
+    return float(np.exp2(np.clip(-np.frexp(size)[1], -1000, 1000)))
 
 
 def replay(
@@ -109,13 +121,15 @@ class _OfOneStep:
         self.value = np.full(shape, np.nan)
         self.restarts = np.zeros(shape, bool)
         self.base = np.zeros(shape)
+        self.factor = np.ones(len(many))
         for i, (series, order) in enumerate(zip(many, orders, strict=True)):
             self.time[i, : len(order)] = series.time_s[order]
             self._values(i, series.value[order])
 
     def _values(self, i: int, values: NDArray[np.float64]) -> None:
         counter = Counter()
-        for k, value in enumerate(values.tolist()):
+        self.factor[i] = factor(values)
+        for k, value in enumerate(np.clip(values * self.factor[i], -_GLITCH, _GLITCH).tolist()):
             self.value[i, k], self.restarts[i, k] = counter.take(value)
             self.base[i, k] = value - self.value[i, k] if counter.counting else 0.0
 
@@ -139,9 +153,7 @@ class _OfOneStep:
             score[:live, k], p_value[:live, k] = verdicts.score, verdicts.p_value
             alarm[:live, k], detector[:live, k] = verdicts.alarm, verdicts.detector
             for name, values in columns.items():
-                values[:live, k] = (
-                    np.where(verdicts.warming, np.nan, getattr(verdicts, name)) + self.base[:live, k]
-                )
+                values[:live, k] = np.where(verdicts.warming, np.nan, getattr(verdicts, name))
             if progress and k % 64 == 63:
                 progress(64 * live)
         return [
@@ -163,8 +175,12 @@ class _OfOneStep:
         series, order = self.many[i], self.orders[i]
         count, length = len(order), len(series.rows)
         inside, onsets = episodes(alarm[:count], ~np.isnan(series.value[order]), CLEAR)
-        value, expected = self.value[i, :count], columns["expected"][i, :count] - self.base[i, :count]
-        rank = surprise(value, expected) + _RARITY * score[:count]
+        rank = surprise(self.value[i, :count], columns["expected"][i, :count]) + _RARITY * score[:count]
+        with np.errstate(over="ignore"):  # the band of the largest numbers may end beyond them
+            band = {
+                name: (values[i, :count] + self.base[i, :count]) / self.factor[i]
+                for name, values in columns.items()
+            }
         ids = []
         for onset in onsets:
             name = bank.detector_ids[detector[onset]]
@@ -180,7 +196,7 @@ class _OfOneStep:
             p_value=_placed(p_value[:count], order, length, 1.0),
             alarm=_placed(inside, order, length, 0.0).astype(bool),
             event=event,
-            **{name: _placed(values[i, :count], order, length, np.nan) for name, values in columns.items()},
+            **{name: _placed(values, order, length, np.nan) for name, values in band.items()},
         )
 
 

@@ -1,26 +1,21 @@
 """Reading CSV files of any kind into series: time, value, label; every row kept, whatever is in it."""
 
 import csv
-import math
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.backtest.numerals import MISSING, numbers, truth
+from pipelines.backtest.stamps import stamps
 from pipelines.errors import UsageError
 
-_CLOCKS = (" %H:%M:%S", " %H:%M", "", " %I:%M:%S %p", " %I:%M %p")
-_FORMATS = (
-    *(date + clock for date in ("%Y/%m/%d", "%m/%d/%Y", "%d.%m.%Y") for clock in _CLOCKS),
-    "%Y-%m-%d %H:%M:%S %z",
-    "%a, %d %b %Y %H:%M:%S %z",
-)
-_DAY_FIRST = tuple("%d/%m/%Y" + clock for clock in _CLOCKS)
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip, as Excel's files are", b"PAR1": "Parquet"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +23,8 @@ class Series:
     """One series of one file, in the file's order.
 
     ``rows``: row numbers in the file; ``time_s``: Unix seconds, NaN where the text is no time; ``value``:
-    NaN where missing; ``label``: 1 anomalous, or None.
+    NaN where missing; ``label``: 1 anomalous, or None; ``unread_time`` and ``unread_value``: the first text
+    that is none, and does not say either that there is none.
     """
 
     file: Path
@@ -38,6 +34,8 @@ class Series:
     time_s: NDArray[np.float64]
     value: NDArray[np.float64]
     label: NDArray[np.bool_] | None
+    unread_time: str = ""
+    unread_value: str = ""
 
 
 def read(
@@ -47,40 +45,23 @@ def read(
 
     Raises:
         UsageError: when the file, its rows or a column are not there, no text in the time column is a time,
-            or none in the value column a number though some say something.
+            none in the value column a number though some say something, or one in the label column no label.
     """
-    try:
-        with path.open("rb") as raw:
-            encoding = "utf-16" if raw.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        with path.open(newline="", encoding=encoding, errors="replace") as file:
-            delimiter = max(",;\t|", key=file.readline().count)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter)
-            header = [name.strip() for name in next(reader, [])]
-            lines = [line for line in reader if line]
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    if not header:
-        raise UsageError(f"{path}: empty; a header line with column names is expected")
-    if not lines:
-        raise UsageError(f"{path}: a header and no rows")
+    header, lines, delimiter = _table(path, time_column)
     times = _column(path, header, lines, time_column)
     texts = _column(path, header, lines, value_column)
-    values = [number(text if delimiter == "," else text.replace(",", ".")) for text in texts]
-    labels = _column(path, header, lines, label_column) if label_column else None
     names = _column(path, header, lines, series_column) if series_column else [path.stem] * len(lines)
-    seconds = _times(times)
+    label = _labels(path, header, lines, label_column) if label_column else None
+    seconds, value = stamps(times), numbers(texts, commas=delimiter == ";")
     if np.isnan(seconds).all():
         raise UsageError(f"{path}: column {time_column!r} holds no time, as in its first row: {times[0]!r}")
-    if any(texts) and not any(value == value for value in values):
+    if any(texts) and np.isnan(value).all():
         raise UsageError(
             f"{path}: column {value_column!r} holds no number, as in {next(text for text in texts if text)!r}"
         )
     members: dict[str, list[int]] = {name: [] for name in names}
     for row, name in enumerate(names):
         members[name].append(row)
-    value = np.array(values)
-    label = None if labels is None else np.array([truth(text) for text in labels], bool)
     return [
         Series(
             file=path,
@@ -90,9 +71,51 @@ def read(
             time_s=seconds[rows],
             value=value[rows],
             label=None if label is None else label[rows],
+            unread_time=_unread(times, rows[np.isnan(seconds[rows])]),
+            unread_value=_unread(texts, rows[np.isnan(value[rows])]),
         )
         for name, chosen in members.items()
     ]
+
+
+def _table(path: Path, time_column: str) -> tuple[list[str], list[list[str]], str]:
+    """Header, rows and delimiter; blank lines, comments before the header and Excel's ``sep=`` left out."""
+    try:
+        file = io.StringIO(_text(path), newline="")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    delimiter, first = "", file.readline()
+    while first and (not first.strip() or first.startswith("sep=") or _comment(first, time_column)):
+        delimiter = first[4:5] if first.startswith("sep=") else delimiter
+        first = file.readline()
+    delimiter = delimiter.strip("\r\n") or max(",;\t|", key=first.count)
+    try:
+        rows = csv.reader(chain([first], file), delimiter=delimiter, skipinitialspace=True)
+        header, *lines = [line for line in rows if line] or [[]]
+    except csv.Error as error:
+        raise UsageError(f"{path}: no CSV: {error}") from error
+    if not header:
+        raise UsageError(f"{path}: empty; a header line with column names is expected")
+    if not lines:
+        raise UsageError(f"{path}: a header and no rows")
+    return [name.strip() for name in header], lines, delimiter
+
+
+def _comment(line: str, time_column: str) -> bool:
+    return line[0] == "#" and time_column not in (cell.strip() for cell in re.split(r"[,;\t|]", line))
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    for start, what in _PACKED.items():
+        if raw.startswith(start):
+            raise UsageError(f"{path}: is {what}; CSV text is expected: unpack or export it first")
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")  # what Excel writes in western Europe and America
 
 
 def _column(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]], name: str) -> list[str]:
@@ -102,60 +125,18 @@ def _column(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]], n
     return [line[place].strip() if place < len(line) else "" for line in lines]
 
 
-def _times(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Unix seconds; dates with slashes are month first, unless more of them are dates day first."""
-    seconds = np.array([unix_s(text) for text in texts])
-    if np.isnan(seconds).any() and any("/" in text for text in texts):
-        other = np.array([unix_s(text, _DAY_FIRST) for text in texts])
-        if np.isnan(other).sum() < np.isnan(seconds).sum():
-            return other
-    return seconds
+def _unread(texts: Sequence[str], rows: NDArray[np.int64]) -> str:
+    return next((texts[row] for row in rows if texts[row].lower() not in MISSING), "")
 
 
-def number(text: str) -> float:
-    """A finite number, or NaN for anything else; a percent sign and commas between thousands are left out."""
-    try:
-        value = float(text)
-    except ValueError:
-        plain = text.removesuffix("%").strip()
-        if _THOUSANDS.fullmatch(plain):
-            plain = plain.replace(",", "")
-        return math.nan if plain == text else number(plain)
-    return value if math.isfinite(value) else math.nan
-
-
-def truth(text: str) -> bool:
-    """A label: 1, true, yes or anomaly in any case, or a number above 0.5."""
-    return text.lower() in {"true", "yes", "anomaly", "anomalous"} or number(text) > 0.5
-
-
-def unix_s(text: str, formats: Sequence[str] = _FORMATS) -> float:
-    """Unix seconds of a time in text, NaN where it is none.
-
-    Unix time in s, ms, us or ns (told apart by its size), ISO 8601 and RFC 3339, or one of ``formats``. A
-    time without a zone is UTC.
-    """
-    if len(text) > 8 and not math.isnan(stamp := number(text)):  # before ISO 8601, which may see a date in it
-        for limit, unit in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6)):
-            if abs(stamp) < limit:
-                return stamp / unit
-        return stamp / 1e9
-    try:
-        return _seconds(datetime.fromisoformat(text))
-    except ValueError:
-        pass
-    if not math.isnan(stamp := number(text)):
-        return stamp
-    plain = text.removesuffix(" UTC").removesuffix(" GMT")
-    if plain != text:
-        return unix_s(plain, formats)
-    for form in formats:
-        try:
-            return _seconds(datetime.strptime(text, form))  # noqa: DTZ007 - made aware below
-        except ValueError:
-            continue
-    return math.nan
-
-
-def _seconds(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+def _labels(
+    path: Path, header: Sequence[str], lines: Sequence[Sequence[str]], name: str
+) -> NDArray[np.bool_]:
+    texts = _column(path, header, lines, name)
+    known = {text: truth(text) for text in set(texts)}
+    for text in texts:
+        if known[text] is None:
+            raise UsageError(
+                f"{path}: column {name!r} holds {text!r}; a label is 1 or 0, true or false, anomaly or normal"
+            )
+    return np.array([known[text] for text in texts], bool)

@@ -1,18 +1,20 @@
 """Backtest: every row kept, nothing looks ahead, any CSV is taken or refused with a reason."""
 
 import csv
+import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.backtest import backtest
+from pipelines.backtest import backtest, replay
 from pipelines.backtest.counters import Counter
 from pipelines.backtest.judge import judge, runs, sigma
-from pipelines.backtest.series import read, unix_s
+from pipelines.backtest.series import read
 from pipelines.errors import UsageError
 
 QUIET = Console(file=io.StringIO())
@@ -77,6 +79,42 @@ def test_series_of_one_file_are_judged_apart(tmp_path: Path) -> None:
     assert [row["score"] for row in rows if row["series"] == "b"] == [row["score"] for row in alone]
 
 
+@pytest.mark.parametrize("kind", ["counter", "tiny", "huge", "spans", "glitch"])
+def test_rows_appended_change_no_row_before(tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(7)
+    values = 100 + rng.normal(size=260).cumsum()
+    match kind:
+        case "counter":
+            values = rng.poisson(50, 260).cumsum().astype(float)
+            values[150:] -= values[149]
+        case "tiny" | "huge":
+            values *= {"tiny": 1e-200, "huge": 1e300}[kind]
+        case "spans":
+            values[30:90] = np.nan
+        case "glitch":
+            values[200] = 1.7e308
+    rows: list[tuple[object, ...]] = [
+        (time, "" if np.isnan(value) else repr(float(value)))
+        for time, value in zip(_times(260), values, strict=True)
+    ]
+    full = _run(_write(tmp_path / "a.csv", rows), tmp_path / "1.csv")
+    for cut in (24, 25, 100, 201):
+        assert _run(_write(tmp_path / "a.csv", rows[:cut]), tmp_path / "2.csv") == full[:cut]
+
+
+@pytest.mark.parametrize("power", [-900, 900])
+def test_the_unit_of_values_decides_nothing(tmp_path: Path, power: int) -> None:
+    value = np.random.default_rng(8).normal(100, 5, 200)
+    value[150:160] += 60
+    path = _write(tmp_path / "a.csv", list(zip(_times(200), value, strict=True)))
+    (plain,) = read(path, "t", "v", None, None)
+    series = [replace(plain, value=np.ldexp(plain.value, each)) for each in (0, power)]
+    usual, other = replay(series, 10_000.0)
+    assert usual.alarm[150:165].any()
+    assert (other.alarm == usual.alarm).all()
+    np.testing.assert_allclose(other.score, usual.score, rtol=1e-6)
+
+
 @pytest.mark.parametrize("values", [[7.0] * 300, [""] * 300, [1.0]])
 def test_nothing_to_see(tmp_path: Path, values: list[object]) -> None:
     path = _write(tmp_path / "a.csv", list(zip(_times(len(values)), values, strict=True)))
@@ -101,25 +139,6 @@ def test_gauge_on_its_way_up_is_no_counter_after_its_first_fall() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("2026-01-05T00:00:00Z", 1767571200.0),
-        ("2026-01-05T01:00:00+01:00", 1767571200.0),
-        ("2026-01-05 00:00", 1767571200.0),
-        ("2026-01-05 00:00:00 UTC", 1767571200.0),
-        ("1/5/2026 0:00", 1767571200.0),
-        ("1767571200", 1767571200.0),
-        ("1767571200000", 1767571200.0),
-        ("1712010300000", 1712010300.0),
-        ("20260105", 1767571200.0),
-        ("01/05/2026 12:00:00 AM", 1767571200.0),
-    ],
-)
-def test_times(text: str, seconds: float) -> None:
-    assert unix_s(text) == seconds
-
-
-@pytest.mark.parametrize(
     ("text", "encoding"),
     [
         ("t,v\n2026-01-05 00:00,1.5\n2026-01-05 00:05,1200\n", "utf-8-sig"),
@@ -128,6 +147,8 @@ def test_times(text: str, seconds: float) -> None:
         ("\ufefft,v\n2026-01-05 00:00,1.5\n2026-01-05 00:05,1200\n", "utf-16-be"),
         ('t,v\n2026-01-05T00:00Z,1.5\n2026-01-05T01:05+01:00,"1,200"\n', "utf-8"),
         ("t,v\n1767571200000,1.5%\n1767571500000,1200%\n", "utf-8"),
+        ("sep=;\r\nt;v;Größe\r\n05.01.2026 00:00;1,5;\r\n05.01.2026 00:05;1.200,0;\r\n", "cp1252"),
+        ('# by a tool, at noon\n\nt, v\n20260105000000, 1.5\n20260105000500, "1,200"\n', "utf-8"),
     ],
 )
 def test_any_dialect_is_read_alike(tmp_path: Path, text: str, encoding: str) -> None:
@@ -136,17 +157,6 @@ def test_any_dialect_is_read_alike(tmp_path: Path, text: str, encoding: str) -> 
     (series,) = read(path, "t", "v", None, None)
     assert series.time_s.tolist() == [1767571200.0, 1767571500.0]
     assert series.value.tolist() == [1.5, 1200.0]
-
-
-def test_dates_day_first_are_told_by_days_past_the_twelfth(tmp_path: Path) -> None:
-    path = _write(tmp_path / "a.csv", [(f"{day:02d}/01/2026", 1.0) for day in range(1, 32)])
-    (series,) = read(path, "t", "v", None, None)
-    assert np.diff(series.time_s).tolist() == [86_400.0] * 30
-
-
-def test_daylight_saving_is_no_gap() -> None:
-    before, after = unix_s("2026-03-29T01:55:00+01:00"), unix_s("2026-03-29T03:00:00+02:00")
-    assert after - before == 300
 
 
 def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
@@ -163,6 +173,16 @@ def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
         _run(_write(tmp_path / "c.csv", [("x", 1)]), tmp_path / "o.csv")
     with pytest.raises(UsageError, match="'v' holds no number, as in 'fine'"):
         _run(_write(tmp_path / "d.csv", [("2026-01-05", "fine")]), tmp_path / "o.csv")
+    with pytest.raises(UsageError, match=r"'v' holds 'maybe'; a label is 1 or 0"):
+        _run(_write(tmp_path / "d.csv", [("2026-01-05", "maybe")]), tmp_path / "o.csv", label_column="v")
+    with pytest.raises(UsageError, match="is an input file"):
+        _run(path, path)
+    assert path.read_text() == "t,v\n2026-01-05,1\n"
+    with pytest.raises(UsageError, match="at least 1 row between"):
+        _run(path, tmp_path / "o.csv", alarm_budget=float("nan"))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(UsageError, match="is gzip; CSV text is expected"):
+        _run(tmp_path / "a.gz", tmp_path / "o.csv")
 
 
 def test_several_files_go_to_a_folder_with_labels_as_json(tmp_path: Path) -> None:
@@ -208,6 +228,29 @@ def test_each_series_is_drawn_over_gaps_and_what_is_missing(tmp_path: Path) -> N
     drawn = [Path(each) for each in report["plots"]]
     assert [each.name for each in drawn] == ["x__a.png", "x__b.png", "x__c.png"]
     assert all(each.read_bytes().startswith(b"\x89PNG") for each in drawn)
+
+
+def test_no_picture_replaces_another_whatever_series_are_called(tmp_path: Path) -> None:
+    names = ["a/b", "a_b", "", "../../up", "[/b]", "ö" * 300, "ö" * 301]
+    rows = [("2026-03-01T00:00", 1, name) for name in names]
+    report = backtest(
+        [_write(tmp_path / "x.csv", rows, header="t,v,host")],
+        time_column="t",
+        value_column="v",
+        series_column="host",
+        scores=tmp_path / "o.csv",
+        plot=tmp_path / "plots",
+        console=QUIET,
+    )
+    assert len(set(report["plots"])) == len(names)
+    assert {Path(each) for each in report["plots"]} == set((tmp_path / "plots").iterdir())
+
+
+@pytest.mark.parametrize("last", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_the_ends_of_time_and_of_numbers_are_drawn(tmp_path: Path, last: str) -> None:
+    rows = [*zip(_times(40), [1.7e308, -1.7e308] * 20, strict=True), (last, 0)]
+    _run(_write(tmp_path / "x.csv", rows), tmp_path / "o.csv", plot=tmp_path / "x.svg")
+    assert b"<svg" in (tmp_path / "x.svg").read_bytes()
 
 
 def test_judging_by_event() -> None:
