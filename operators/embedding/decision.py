@@ -13,7 +13,7 @@ from gpu_scorers.scores.sentinel import sentinel
 from operators.embedding.group import Group, GroupKey
 from operators.embedding.series import SCALES_MS, Series, Standing, Window
 from operators.embedding.verdict import EmbeddingVerdict
-from operators.series import SeriesKey, Slice
+from operators.series import SeriesKey, Slice, fingerprint
 from operators.settings import Settings
 from schemas.outputs import CalibrationSource
 
@@ -37,6 +37,7 @@ class Decision:
 
     def __init__(self, settings: Settings) -> None:
         self._period_ms = settings.windows.detect_s * 1000
+        self._shares = settings.detection.budget_shares
         self._rate = self._period_ms / (settings.detection.alarm_budget.per_series_days * 86_400_000)
         self._held_out: tuple[list[Floats], float] = ([], 0.1)
         self._calibrations: dict[tuple[GroupKey, int], tuple[int, Calibration]] = {}
@@ -183,17 +184,18 @@ class Decision:
         for place, family in enumerate(_statistics(group)):
             scale = int(rates[:, place].argmin())
             said = standing[scale] or now
-            rate = float(rates[scale, place])
+            family_key, detector = series_key(key, series.slice, family), run[int(said.leading[place])].id
+            rate = min(float(rates[scale, place]) / self._share(family_key, detector), 1.0)
             verdicts.append(
                 EmbeddingVerdict(
-                    key=series_key(key, series.slice, family),
+                    key=family_key,
                     window_start_ms=said.window.start_ms,
                     window_end_ms=now.window.end_ms,
                     score=-math.log10(rate),
                     p_value=rate,
                     threshold=-math.log10(self._rate),
                     alarm=rate <= self._rate,
-                    detector=run[int(said.leading[place])].id,
+                    detector=detector,
                     observed=float(said.observed[place]),
                     expected=float(said.expected[place]),
                     n=said.window.n,
@@ -204,6 +206,10 @@ class Decision:
                 )
             )
         return verdicts
+
+    def _share(self, key: SeriesKey, detector: str) -> float:
+        """Share of the budget that labels left a scorer on a series."""
+        return self._shares.get(fingerprint(key, detector), 1.0) if self._shares else 1.0
 
     def _warming(self, group: Group, series: Series, window: Window) -> list[EmbeddingVerdict]:
         key = group.key

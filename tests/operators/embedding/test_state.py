@@ -3,11 +3,13 @@
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from operators.embedding import EmbeddingState, project, vector_schema
+from operators.series import fingerprint
 from operators.state import StateError
 
 
@@ -29,6 +31,26 @@ def test_warms_up_stays_quiet_and_sees_a_shift(state, stream, drive):
     assert loud.score >= loud.threshold
     assert loud.calibration in ("extrapolated", "prior")
     assert dict(loud.key.slice)["service"] == "chat"
+
+
+def test_a_scorer_found_wrong_needs_more_on_that_series_alone(settings, stream):
+    batches = _batches(stream, settings, 22)
+
+    def told(settings):
+        state = EmbeddingState(settings)
+        for place, table in enumerate(batches):
+            state.add(table)
+            yield from state.close(place * 10_000)
+
+    plain = list(told(settings))
+    loud = next(verdict for verdict in plain if verdict.alarm)
+    wrong = fingerprint(loud.key, loud.detector)
+    detection = msgspec.structs.replace(settings.detection, budget_shares={wrong: 1 / 64})
+    lowered = list(told(msgspec.structs.replace(settings, detection=detection)))
+    upto = plain.index(loud) + 1  # what joins a reference later may differ
+    for before, after in zip(plain[:upto], lowered[:upto], strict=True):
+        share = 1 / 64 if fingerprint(before.key, before.detector) == wrong and not before.warming else 1.0
+        assert after.p_value == min(before.p_value / share, 1.0)
 
 
 def test_every_slice_that_carries_its_field_is_a_series(state, stream, drive):
