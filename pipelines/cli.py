@@ -173,7 +173,16 @@ def label(
     with Store.open(resolve(config, clickhouse=clickhouse).clickhouse, make=False) as store:
         store.migrate()
         found = label(store, event, verdict, note)
-    cli_data.show({"event_id": str(found), "verdict": verdict}, json, f"{found}: {verdict}")
+    said = {
+        "event_id": str(found.event_id),
+        "verdict": verdict,
+        "detector": found.detector,
+        "summary": found.summary,
+        "budget_share": found.budget_share,
+    }
+    kept = f"{found.detector} keeps {found.budget_share:.3g} of its alarm budget there from the next start on"
+    text = f"{verdict}: {found.summary} (event {found.event_id})"
+    cli_data.show(said, json, f"{text}\n{kept}" if found.budget_share < 1 else text)
 
 
 @app.command()

@@ -6,12 +6,14 @@ config hash of every event says which were in force.
 """
 
 import time
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 import pyarrow as pa
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from operators.clickhouse import Store
@@ -24,7 +26,17 @@ Verdict = Literal["true", "false", "expected"]
 _LEAST = 8
 
 
-def label(store: Store, event: str, verdict: Verdict, note: str = "") -> UUID:
+@dataclass(frozen=True)
+class Labelled:
+    """The event that was meant, and what share of its budget its detector keeps on that series."""
+
+    event_id: UUID
+    detector: str
+    summary: str
+    budget_share: float
+
+
+def label(store: Store, event: str, verdict: Verdict, note: str = "") -> Labelled:
     """Write what someone said of an event; a later word replaces it.
 
     Args:
@@ -41,15 +53,30 @@ def label(store: Store, event: str, verdict: Verdict, note: str = "") -> UUID:
         raise UsageError(f"label: {event!r} is no event id, nor the first {_LEAST} characters of one")
     found = store.query(
         "SELECT DISTINCT toString(event_id) AS event_id, fingerprint, detector, detector_version, signal, "
-        "statistic FROM anomaly_events WHERE startsWith(toString(event_id), {wanted:String}) LIMIT 2",
+        "statistic, summary FROM anomaly_events FINAL WHERE startsWith(toString(event_id), {wanted:String}) "
+        "LIMIT 2",
         {"wanted": wanted},
     ).to_pylist()
-    if len(found) != 1:
-        raise UsageError(f"label: {'no event begins' if not found else 'several events begin'} with {wanted}")
+    if len(found) > 1:
+        raise UsageError(f"label: several events begin with {wanted}")
+    if not found:
+        raise UsageError(f"label: no event begins with {wanted}{_as_incident(store, wanted)}")
     (row,) = found
-    event_id = UUID(row.pop("event_id"))
+    event_id, summary = UUID(row.pop("event_id")), row.pop("summary")
     store.insert("event_labels", _row(event_id, verdict, note, row), f"label {event_id} {time.time_ns()}")
-    return event_id
+    kept = shares(store).get(f"{row['fingerprint']:016x}", 1.0)
+    return Labelled(event_id, row["detector"], summary, kept)
+
+
+def _as_incident(store: Store, wanted: str) -> str:
+    found = store.query(
+        "SELECT length(event_ids) AS events, arrayMap(e -> left(toString(e), 8), event_ids) AS ids "
+        "FROM incidents FINAL WHERE startsWith(toString(incident_id), {wanted:String}) LIMIT 1",
+        {"wanted": wanted},
+    ).to_pylist()
+    if not found:
+        return ""
+    return f", but an incident of {found[0]['events']} events, such as {', '.join(found[0]['ids'][:3])}"
 
 
 def _row(event_id: UUID, verdict: Verdict, note: str, event: dict[str, object]) -> pa.Table:
@@ -92,7 +119,10 @@ def summary(store: Store) -> dict[str, list[dict[str, object]]]:
     """Precision by detector and signal, and the lowered shares."""
     precision = store.query("SELECT * FROM label_precision ORDER BY signal, detector").to_pylist()
     lowered = store.query(
-        "SELECT * FROM budget_shares WHERE share < 1 ORDER BY share, fingerprint"
+        "SELECT s.*, e.latest_event AS latest_event FROM budget_shares AS s LEFT JOIN (SELECT fingerprint, "
+        "argMax(summary, updated_at) AS latest_event FROM anomaly_events WHERE fingerprint IN "
+        "(SELECT fingerprint FROM event_labels) GROUP BY fingerprint) AS e ON s.fingerprint = e.fingerprint "
+        "WHERE s.share < 1 ORDER BY s.share, s.fingerprint"
     ).to_pylist()
     for row in lowered:
         row["fingerprint"] = f"{row['fingerprint']:016x}"
@@ -104,6 +134,8 @@ def show(found: dict[str, list[dict[str, object]]], console: Console) -> None:
     if not found["precision"]:
         console.print("no labels yet: driftline label EVENT_ID true|false|expected")
         return
+    if not console.is_terminal:
+        console.width = 200  # into a file or a pipe nothing is cut
     for title, rows in (
         ("precision by label", found["precision"]),
         ("lowered shares", found["budget_shares"]),
@@ -114,5 +146,5 @@ def show(found: dict[str, list[dict[str, object]]], console: Console) -> None:
         for name in rows[0]:
             table.add_column(name.replace("_", " "))
         for row in rows:
-            table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+            table.add_row(*(f"{v:.3g}" if isinstance(v, float) else escape(str(v)) for v in row.values()))
         console.print(table)
