@@ -5,7 +5,7 @@ only then is learnt from, by how ordinary it was.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -164,27 +164,49 @@ class Bank:
             window: their values.
         """
         parts = []
-        if self._unseen:
-            self._inherit(rows, window)
-        beside = self._peers.differences(rows, window)
         claims = self._budget.across(len(rows))
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-            for first in range(0, len(rows), BLOCK):
-                part = slice(first, min(first + BLOCK, len(rows)))
-                some = rows[part]
-                block = self._columns.block(some)
-                times = time_ms if isinstance(time_ms, int) else time_ms[part]
-                values = window if len(some) == len(rows) else window.part(part)
-                shares = self._shares.at(self.keys, some)
-                near = None if beside is None else beside[:, part]
-                near = None if near is None or np.isnan(near).all() else near
-                parts.append(self._judge(block.state, times / 1000.0, values, claims, shares, near))
-                self._columns.done(block)
+        for part, state, values, shares, near in self._blocks(rows, window):
+            times = time_ms if isinstance(time_ms, int) else time_ms[part]
+            parts.append(self._judge(state, times / 1000.0, values, claims, shares, near))
         verdicts = Verdicts.join(parts) if parts else Verdicts.none()
         if claims:
             fleet = self._columns.take(slice(0, self._columns.count))
             verdicts.alarm = self._budget.discoveries(fleet, rows, verdicts.p_value, verdicts.alarm)
         return verdicts
+
+    def rehearse(self, times_ms: Sequence[int], rows: NDArray[np.int64], window: WindowValues) -> None:
+        """Learn from several windows that had the same values, without telling what is thought of them.
+
+        Args:
+            times_ms: their starts, ascending, Unix ms.
+            rows: as for `step`.
+            window: the values of each of them.
+        """
+        if self._budget.across(len(rows)):
+            for time_ms in times_ms:
+                self.step(time_ms, rows, window)
+            return
+        for _, state, values, shares, near in self._blocks(rows, window):
+            for time_ms in times_ms:
+                self._judge(state, time_ms / 1000.0, values, False, shares, near, told=False)
+
+    def _blocks(
+        self, rows: NDArray[np.int64], window: WindowValues
+    ) -> Iterator[tuple[slice, Rows, WindowValues, Floats | None, Floats | None]]:
+        """Places, state, values, lowered shares and differences from peers of rows to judge at once."""
+        if self._unseen:
+            self._inherit(rows, window)
+        beside = self._peers.differences(rows, window)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+            for first in range(0, len(rows), BLOCK):
+                part = slice(first, min(first + BLOCK, len(rows)))
+                some = rows[part]
+                block = self._columns.block(some)
+                values = window if len(some) == len(rows) else window.part(part)
+                near = None if beside is None else beside[:, part]
+                near = None if near is None or np.isnan(near).all() else near
+                yield part, block.state, values, self._shares.at(self.keys, some), near
+                self._columns.done(block)
 
     def _inherit(self, rows: NDArray[np.int64], window: WindowValues) -> None:
         """Let rows that have their first window now start from their relatives."""
@@ -234,6 +256,8 @@ class Bank:
         claims: bool,
         shares: Floats | None,
         beside: Floats | None,
+        *,
+        told: bool = True,
     ) -> Verdicts:
         given = np.abs(window.value) < _MOST
         n = state["n"]
@@ -267,7 +291,9 @@ class Bank:
         rate = records.bounded(state, raw_rate, rate, active)
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active, claims=claims)
-        verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)
+        verdicts = Verdicts.none()
+        if told:
+            verdicts = self._verdicts(state, seen, fit, rate, allowed, alarm, lead, young, window)
         self._learn(state, seen, features, at, fit, statistic, raw_rate)
         self._learn_trials(state, window, np.where(young, given, seen.learn))
         return verdicts

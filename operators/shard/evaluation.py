@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -173,13 +174,15 @@ class Evaluation:
         whole = catalogue.whole[parts]
         ages = np.minimum(self.presence.seen[whole] - 1, _REMEMBERED)
         trials = np.maximum(np.round(self.presence.rate[whole] * self.window_ms / 1000.0), 1.0)
-        for back in range(int(ages.max(initial=0)), 0, -1):
-            some = ages >= back
-            row = catalogue.rows[parts[some], 0]
-            order = np.argsort(row)
-            none = np.zeros(len(row))
-            window = WindowValues(none, trials[some][order], none, none)
-            self.bank.step(start - back * self.window_ms, row[order], window)
+        rows = catalogue.rows[parts, 0]
+        order = np.argsort(rows)
+        rows, ages, trials = rows[order], ages[order], trials[order]
+        # those of one age and all older ones live through the same windows
+        for until, since in reversed(list(pairwise([0, *np.unique(ages[ages > 0]).astype(int).tolist()]))):
+            some = ages >= since
+            none = np.zeros(int(some.sum()))
+            times = [start - back * self.window_ms for back in range(since, until, -1)]
+            self.bank.rehearse(times, rows[some], WindowValues(none, trials[some], none, none))
 
     def _mask(self, index: Ints, values: Values, whole: bool) -> None:
         """A rate over a window that was covered in part only is none."""

@@ -181,3 +181,21 @@ def test_a_signal_may_have_its_own_detectors() -> None:
 
 def test_state_of_a_row_is_within_two_kibibytes() -> None:
     assert Bank(Detection(), 60).bytes_per_row <= 2048
+
+
+@pytest.mark.parametrize("rows", [12, 1200])
+def test_a_rehearsal_leaves_what_its_windows_leave_one_by_one(rows: int) -> None:
+    """Of a few rows and of a fleet's worth."""
+    trials = np.random.default_rng(8).integers(1, 500, rows).astype(float)
+    none, times = np.zeros(rows), [t * PERIOD_S * 1000 for t in range(40)]
+    window = WindowValues(none, trials, none, none)
+    one_by_one, rehearsed = Bank(settings(), PERIOD_S), Bank(settings(), PERIOD_S)
+    for bank in (one_by_one, rehearsed):
+        bank.add([key(str(i), "ratio") for i in range(rows)], 0)
+    for time_ms in times:
+        one_by_one.step(time_ms, np.arange(rows), window)
+    rehearsed.rehearse(times, np.arange(rows), window)
+    expected, found = one_by_one.arrays(), rehearsed.arrays()
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
