@@ -96,10 +96,10 @@ def run(
     watched = {each: found for each, file in files.items() if file and (found := recall.read(file))}
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core: threads within would fight
     tell("simulating and watching", 0.0)
-    # a process a timeline: memory is given back
-    with ProcessPoolExecutor(
-        workers or os.cpu_count(), mp_context=get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
+    # a process a timeline: memory is given back; forked from one that has imported what all of them need
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["pipelines.evaluate.watch", "operators.embedding.decision"])
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context, max_tasks_per_child=1) as pool:
         futures = {pool.submit(watch, each, variants, keep): each for each in wanted if each not in watched}
         for future in as_completed(futures):
             timeline = futures[future]
