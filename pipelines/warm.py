@@ -39,11 +39,11 @@ def shards(config: Config, source: str) -> list[Shard]:
 
     Args:
         config: of the run.
-        source: how much of what ClickHouse holds, ending with its newest window (``7d``, ``36h``), or a
-            recorded folder.
+        source: how much of what ClickHouse holds, ending with its newest window (``7d``, ``36h``), which may
+            be nothing yet; or a recorded folder.
 
     Raises:
-        UsageError: the source is neither, or there is no history in it.
+        UsageError: the source is neither, or a folder without history.
     """
     settings = config.settings
     made = [Shard(index, settings) for index in range(settings.shards)]
@@ -56,6 +56,7 @@ def shards(config: Config, source: str) -> list[Shard]:
         raise UsageError(
             f"--warm-start: {source} is no folder, and no span of the configured ClickHouse, as 7d or 36h"
         )
+    log.warning("warm: learning from %s", source)  # may take minutes
     fields, window_ms = cell_fields(settings.slices), settings.windows.detect_s * 1000
     seen: set[int] = set()
     for table in tables:
@@ -63,7 +64,11 @@ def shards(config: Config, source: str) -> list[Shard]:
             made[index].learn(past)
             seen.add(past.start)
     if not seen:
-        raise UsageError(f"--warm-start: {source} holds no window of {settings.windows.detect_s} s")
+        missing = f"--warm-start: {source} holds no window of {settings.windows.detect_s} s"
+        if not span:
+            raise UsageError(missing)
+        log.warning("%s yet: beginning without history", missing)  # the first run of a deployment
+        return made
     for shard in made:
         shard.begin()
     first, last = (datetime.fromtimestamp(t / 1000, UTC) for t in (min(seen), max(seen) + window_ms))

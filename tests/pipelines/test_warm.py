@@ -54,18 +54,21 @@ def test_a_warm_run_goes_on_where_history_ends(before: Config, tmp_path: Path, e
     assert cold.series < warm_up.series
 
 
+def test_a_deployment_may_always_ask_for_a_warm_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first run finds a store without history, and says so."""
+    config = resolve(clickhouse=f"chdb:{tmp_path / 'db'}")
+    assert not any(shard.evaluation.bank.keys for shard in warm.shards(config, "7d"))
+    assert "7d holds no window of 60 s yet" in caplog.text
+    with pytest.raises(UsageError, match="holds no window"):
+        warm.shards(config, str(tmp_path))  # a folder that is named is meant to hold some
+
+
 @pytest.mark.parametrize("source", ["nowhere", "7 weeks", "-1d"])
 def test_a_bad_source_is_wrong_use(before: Config, source: str) -> None:
     with pytest.raises(UsageError, match="--warm-start"):
         warm.shards(before, source)
-
-
-def test_an_empty_history_is_wrong_use(tmp_path: Path) -> None:
-    config = resolve(input=str(tmp_path), clickhouse=f"chdb:{tmp_path / 'db'}", engine="local")
-    with pytest.raises(UsageError, match="no window"):
-        warm.shards(config, "7d")
-    with pytest.raises(UsageError, match="no window"):
-        warm.shards(config, str(tmp_path))
 
 
 def test_dataflow_takes_no_job_that_large() -> None:
