@@ -201,9 +201,11 @@ def _print(report: dict[str, Any], console: Console) -> None:
     table = Table(title=f"alarm budget: one false onset in {report['alarm_budget']:,.0f} rows")
     for name in ("series", "rows", "step", "episodes", "rows in alarm"):
         table.add_column(name, justify="left" if name == "series" else "right")
+    several = len({line["file"] for line in report["series"]}) > 1
     for line in report["series"]:
+        inside = several and line["series"] != Path(line["file"]).stem
         table.add_row(
-            escape(line["series"]),
+            escape(f"{line['file']}: {line['series']}" if inside else line["series"]),
             f"{line['rows']:,}",
             f"{line['step_s']:g} s",
             str(line["episodes"]),

@@ -211,6 +211,22 @@ def test_several_files_go_to_a_folder_with_labels_as_json(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "b.csv").exists()
 
 
+def test_the_summary_names_series_by_file_and_what_could_not_be_read(tmp_path: Path) -> None:
+    rows = [(time, "3 apples" if n == 5 else n, "[/b]") for n, time in enumerate(_times(30))]
+    out = io.StringIO()
+    backtest(
+        [_write(tmp_path / name, rows, header="t,v,host") for name in ("one.csv", "two.csv")],
+        time_column="t",
+        value_column="v",
+        series_column="host",
+        scores=tmp_path / "out",
+        console=Console(file=out),
+    )
+    assert "one.csv: [/b]" in out.getvalue()
+    assert "two.csv: [/b]" in out.getvalue()
+    assert "no number for a value: 2, such as '3 apples'" in out.getvalue()
+
+
 def test_each_series_is_drawn_over_gaps_and_what_is_missing(tmp_path: Path) -> None:
     rows = [(time, n if n % 7 else "", "ab"[n % 2], int(n > 90)) for n, time in enumerate(_times(100))]
     rows += [("2026-03-01T00:00", 5, "a", 1), ("never", 5, "a", 0), ("2026-03-01T00:00", "", "c", 0)]
