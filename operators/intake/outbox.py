@@ -63,7 +63,8 @@ def by_shard(batches: Sequence[Any], shards: Ints) -> dict[int, bytes]:
     table = pa.Table.from_batches(batches)
     found = {}
     for shard in np.unique(shards).tolist():
-        rows = table.take(pa.array(np.flatnonzero(shards == shard))).combine_chunks()
+        here = shards == shard
+        rows = (table if here.all() else table.take(pa.array(np.flatnonzero(here)))).combine_chunks()
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(rows)
@@ -84,6 +85,8 @@ def _cell_shards(cells: Any, settings: Settings) -> Ints:
 def _shards(batch: Any, signal: Any | None, settings: Settings) -> Ints:
     """Shard of every row. A field no slice has does not route: its series would be torn apart."""
     size = batch.num_rows
+    if settings.shards == 1:
+        return np.zeros(size, np.int64)
     kept = [name for name in ("service", "request_model") if name in cell_fields(settings.slices)]
     columns = [batch.column(name) for name in kept] + ([] if signal is None else [signal])
     code = np.zeros(size, np.int64)

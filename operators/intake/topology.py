@@ -66,10 +66,9 @@ def _edges(batch: Any) -> list[Edge]:
             found += [(f"{child}:{low}", f"{parent}:{high}", relation) for low, high in pairs]
     if "gpus" in names and "replica" in names:
         row, place = listed(batch.column("gpus"))
-        gpus = batch.column("gpus").values.take(place).to_pylist()
-        replicas = batch.column("replica").take(row).to_pylist()
-        told = sorted({(gpu, replica) for gpu, replica in zip(gpus, replicas, strict=True) if replica})
-        found += [(f"gpu:{gpu}", f"replica:{replica}", "serves") for gpu, replica in told]
+        gpus = batch.column("gpus").values.take(place).dictionary_encode()
+        pairs = _pairs(gpus, batch.column("replica").take(row))
+        found += [(f"gpu:{gpu}", f"replica:{replica}", "serves") for gpu, replica in pairs if replica]
     return found
 
 
