@@ -122,11 +122,17 @@ def _column(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]], n
     if name not in header:
         raise UsageError(f"{path}: no column {name!r}; there are {', '.join(map(repr, header))}")
     place = header.index(name)
-    return [line[place].strip() if place < len(line) else "" for line in lines]
+    texts = [line[place].strip() if place < len(line) else "" for line in lines]
+    for row, text in enumerate(texts, start=1):
+        if "\n" in text:  # rows swallowed would be missing in the output
+            raise UsageError(
+                f"{path}: row {row}: a quote before {text.splitlines()[0][:40]!r} is not closed on its line"
+            )
+    return texts
 
 
 def _unread(texts: Sequence[str], rows: NDArray[np.int64]) -> str:
-    return next((texts[row] for row in rows if texts[row].lower() not in MISSING), "")
+    return next((texts[row][:40] for row in rows if texts[row].lower() not in MISSING), "")
 
 
 def _labels(

@@ -180,6 +180,11 @@ def test_wrong_use_says_what_is_there(tmp_path: Path) -> None:
     assert path.read_text() == "t,v\n2026-01-05,1\n"
     with pytest.raises(UsageError, match="at least 1 row between"):
         _run(path, tmp_path / "o.csv", alarm_budget=float("nan"))
+    with pytest.raises(UsageError, match="row 2: a quote before '2026-01-06,1' is not closed"):
+        _run(
+            _write(tmp_path / "q.csv", [(f"{q}2026-01-0{n}", 1) for n, q in enumerate(["", '"', ""], 5)]),
+            path,
+        )
     (tmp_path / "a.gz").write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(UsageError, match="is gzip; CSV text is expected"):
         _run(tmp_path / "a.gz", tmp_path / "o.csv")
