@@ -28,8 +28,12 @@ _TAIL = 0.05
 _TAIL_WEIGHT = 30.0
 #: Independent values that the mean excess over the 95 % point counts as known from.
 _TAIL_KNOWN = 15.0
-#: Scorers of each family.
-_MEMBERS = [[i for i, scorer in enumerate(SCORERS) if scorer.family == family] for family in FAMILIES]
+_FAMILY_OF = [scorer.family for scorer in SCORERS]
+#: Scorers of each family, which stand side by side.
+_MEMBERS = [
+    slice(first, first + _FAMILY_OF.count(family))
+    for family, first in ((family, _FAMILY_OF.index(family)) for family in FAMILIES)
+]
 
 
 @dataclass(frozen=True)
@@ -124,8 +128,8 @@ class Calibration:
         families, leading = [], []
         for members in _MEMBERS:
             own = each[members]
-            families.append(own[0] if len(members) == 1 else next(together))
-            leading.append(torch.tensor(members)[own.argmin(0)])
+            families.append(own[0] if len(own) == 1 else next(together))
+            leading.append(own.argmin(0) + members.start)
         if self._sentinels is not None:
             near = self._sentinels(z[len(SCORERS) :])
             families.extend(near)
@@ -169,4 +173,5 @@ def _z(p: Tensor) -> Tensor:
 def _together(each: Tensor) -> Tensor:
     """-ln of the combined p-values of every family of several scorers; f64 [scorers, n] to [families, n]."""
     t = to_cauchy(each)
-    return -from_cauchy(torch.stack([t[members].mean(0) for members in _MEMBERS if len(members) > 1])).log()
+    several = [t[members] for members in _MEMBERS if members.stop - members.start > 1]
+    return -from_cauchy(torch.stack([each.mean(0) for each in several])).log()
