@@ -167,9 +167,6 @@ def _arrowed(kind: str, column: Column, name: str, type_: pa.DataType, words: Wo
             return coded.cast(type_)
         case "vector":
             return pa.FixedSizeListArray.from_arrays(pa.array(column.ravel()), column.shape[1])
-        case "shares":
-            rows = [None if row is None else list(row.items()) for row in column.tolist()]
-            return pa.array(rows, type_)
         case "time":
             return pa.array(column.astype(np.int64)).cast(type_)
         case "float":
