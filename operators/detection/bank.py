@@ -288,7 +288,7 @@ class Bank:
         reached = np.where(active, reached, 1.0)
         company.remember(state, seen)
         rate = company.weighed(state, raw_rate, reached, lone, _reached(twice, n))
-        rate = records.bounded(state, raw_rate, rate, active)
+        rate = records.bounded(state, raw_rate, rate, active, season.odd_yesterday(state, at))
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active, claims=claims)
         verdicts = Verdicts.none()

@@ -2,6 +2,9 @@
 
 A tail is a model; the scores a row's own events have reached are a fact. The strongest few are kept, and a
 new event that is like ``k`` of them is said to come no rarer than (k - spared) times in the windows seen.
+
+Nor does a tail learn from those: a few incidents would make one so heavy that the next of their like is not
+heard.
 """
 
 import numpy as np
@@ -13,20 +16,29 @@ from operators.detectors.channel import Floats
 KEPT = 10
 #: An event counts as alike when its score reached the new one's less this.
 _ALIKE = 0.5
-#: Events a row may have had before their like are ordinary.
-SPARED = 7.0
+#: Events a row may have had before their like are ordinary; and the score that makes them plain events.
+SPARED, _PLAIN = 7.0, 5.0
 #: Event rate below which an event begins, windows without that end it, and how many windows are remembered.
 _EVENT = 1e-3
 _GAP = 16.0
 _MEMORY = 20_000.0
 
-FIELDS = (Field("records", KEPT, "f2", sparse=True), Field("event_peak"), Field("event_quiet", start=1e9))
+#: ``event_again``: 1 if the last event began at a time of day that was odd the day before, too.
+FIELDS = (
+    Field("records", KEPT, "f2", sparse=True),
+    Field("event_peak"),
+    Field("event_quiet", start=1e9),
+    Field("event_again"),
+)
 
 
-def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_]) -> Floats:
+def bounded(
+    state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_], again: NDArray[np.bool_]
+) -> Floats:
     """Event rates, [n], not below what the row's own events say; remembers this one.
 
-    ``rate``: as the tails say, which is what is remembered; ``weighed``: what is to be bounded.
+    ``rate``: as the tails say, which is what is remembered; ``weighed``: what is to be bounded;
+    ``again``: where this time of day was odd the day before.
     """
     score = -np.log10(np.maximum(rate, 1e-30))
     records, peak, quiet = state["records"], state["event_peak"], state["event_quiet"]
@@ -36,6 +48,7 @@ def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_
         records[least, ended] = np.maximum(records[least, ended], peak[ended])
         peak[ended] = 0.0
     odd = active & (rate < _EVENT)
+    np.copyto(state["event_again"], again, where=odd & (quiet >= _GAP))
     peak[...] = np.where(odd, np.maximum(peak, score), peak)
     quiet[...] = np.where(odd, 0.0, quiet + active)
     some = np.flatnonzero(odd)
@@ -44,3 +57,13 @@ def bounded(state: Rows, rate: Floats, weighed: Floats, active: NDArray[np.bool_
     bound = weighed.copy()
     bound[some] = np.maximum(weighed[some], least_rate)
     return bound
+
+
+def spared(state: Rows, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of ``rows`` (indices into the block) are in a plain event that was told, one of their first few.
+
+    What comes at the same time of day again is none: a pattern that is not known yet.
+    """
+    told = (state["quiet"][rows] < _GAP) & (state["event_peak"][rows] >= _PLAIN)
+    few: NDArray[np.bool_] = (state["own_events"][rows] <= SPARED) & (state["event_again"][rows] == 0)
+    return told & few

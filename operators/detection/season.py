@@ -22,8 +22,8 @@ DAY_S, WEEK_S = 86_400.0, 604_800.0
 _TYPICAL = 0.85
 _MOST = 30_000.0
 TRUST_MEMORY = 4000.0
-#: A day fills ``lately`` to two thirds: so much of it is what yesterday was.
-_AGAIN = 1.5
+#: A day fills ``lately`` to two thirds: so much of it is what yesterday was; and what makes that odd.
+_AGAIN, _ODD = 1.5, 2.0
 FIELDS = (
     Field("day", DAY_SLOTS, "f2", sparse=True),
     Field("week", WEEK_SLOTS, "f2", sparse=True),
@@ -114,6 +114,12 @@ def look_up(state: Rows, time_s: "float | Floats", period_s: float) -> Season:
         at_week=w,
         at_rough=r,
     )
+
+
+def odd_yesterday(state: Rows, season: Season) -> NDArray[np.bool_]:
+    """Where residuals of the day before were odd at this time of day, [n]."""
+    odd: NDArray[np.bool_] = state["lately"][season.at_rough.nearest] > _ODD
+    return odd
 
 
 def learn(state: Rows, season: Season, window: Window, short: NDArray[np.bool_], period_s: float) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.columns import Field, Rows
+from operators.detection import records
 from operators.detectors.channel import Channel, Floats
 
 PEAK_MEMORY = 400.0
@@ -221,7 +222,10 @@ class Tails:
         quiet[above] = 0
         ended = quiet[going] >= self.gap[going[0], 0]
         if ended.any():
-            self._end_clusters(state, fit, (going[0][ended], going[1][ended]))
+            lines, rows = going[0][ended], going[1][ended]
+            spared = records.spared(state, rows)
+            quiet[lines[spared], rows[spared]] = -1.0
+            self._end_clusters(state, fit, (lines[~spared], rows[~spared]))
         gain = (active & ~frozen) / np.minimum(np.maximum(state["n"], 100.0), 2000.0)
         start += (gain if heard is None else gain * heard) * self.step * (over - self.quantile)
         start[...] = np.minimum(np.maximum(start, self.start_min), 6.0)

@@ -22,14 +22,14 @@ class Ewma(Detector):
         Channel(
             f"ewma{span}{sign}",
             side,
-            0.06,
+            share,
             DRIFT_TAIL._replace(sum=True, doubt_peaks=10.0, thin_peaks=20.0),
             gap=span,
             clusters=clusters,
             after=64,
             full_day=span > 4,
         )
-        for span, clusters in ((4, 0.025), (16, 0.0075), (64, 0.0025))
+        for span, clusters, share in ((4, 0.025, 0.06), (16, 0.0075, 0.12), (64, 0.0025, 0.06))
         for sign, side in (("+", 1), ("-", -1))
     )
 
