@@ -87,7 +87,8 @@ def _arrow(path: Path, form: Form, table: Table, words: Words) -> None:
         arrays.append(_arrowed(kind, column, name, field.type, words))
         kept.append(field)
     batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(kept))
-    with pa.ipc.new_stream(path, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with pa.ipc.new_stream(path, batch.schema, options=options) as stream:
         for first, end in _batches(np.asarray(table["arrival"], float)):
             stream.write_batch(batch.slice(first, end - first))
 
