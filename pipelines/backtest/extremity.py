@@ -16,8 +16,9 @@ PAST = 1000
 LEAST = 24
 #: A lasting deviation is more than its rows: the mean of this many is judged beside the row itself.
 _RUN = 3
-#: The bulk is read anew every so many rows: it moves slowly.
+#: The bulk is read anew every so many rows: it moves slowly. So many of them at once keep memory small.
 _EVERY = 8
+_AT_ONCE = 1000
 _QUARTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _NORMAL = (1.349, 3.290)
 #: A deviation is at least this share of the middle value, and of what the outer quantiles would say.
@@ -65,9 +66,10 @@ def _bulk(value: Floats) -> tuple[Floats, Floats]:
     early = int(np.searchsorted(read, PAST))
     for index, end in enumerate(read[:early].tolist()):
         quantiles[:, index] = np.quantile(value[:end], _QUARTILES)
-    if early < len(read):
-        windows = sliding_window_view(value, PAST)[read[early:] - PAST]
-        quantiles[:, early:] = np.quantile(windows, _QUARTILES, axis=1)
+    for first in range(early, len(read), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        windows = sliding_window_view(value, PAST)[read[part] - PAST]
+        quantiles[:, part] = np.quantile(windows, _QUARTILES, axis=1)
     low, first, middle, third, high = quantiles
     scale = np.maximum((third - first) / _NORMAL[0], _OUTER * (high - low) / _NORMAL[1])
     scale = np.maximum(scale, _RELATIVE * np.abs(middle))
