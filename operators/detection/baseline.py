@@ -175,6 +175,10 @@ def learn(state: Rows, window: Window, features: Floats, at: Season) -> None:
     """Learn from a window: regression, level, scale, season; weighted by ``window.learn``."""
     weight, sd, z, age = window.learn, window.sd, window.z, state["age"]
     cleaned = window.predicted + np.minimum(np.maximum(z, -CLEAN), CLEAN) * sd
+    # a prediction that learns from what it predicted runs away unless something holds it
+    usual = state["level"] + at.expected
+    lowest, highest = np.minimum(usual, window.y), np.maximum(usual, window.y)
+    cleaned = np.minimum(np.maximum(cleaned, lowest - CLEAN * sd), highest + CLEAN * sd)
     _learn_regression(state, window, features)
     age += weight
     state["seen"] += weight

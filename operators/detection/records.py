@@ -22,13 +22,15 @@ SPARED, _PLAIN = 7.0, 5.0
 _EVENT = 1e-3
 _GAP = 16.0
 _MEMORY = 20_000.0
+#: Windows after which what began as an event is how the row is.
+_LONG = 250.0
 
-#: ``event_again``: 1 if the last event began at a time of day that was odd the day before, too.
+#: ``event_age``: windows since the last event began, as if long ago if that hour was odd the day before.
 FIELDS = (
     Field("records", KEPT, "f2", sparse=True),
     Field("event_peak"),
     Field("event_quiet", start=1e9),
-    Field("event_again"),
+    Field("event_age", start=_LONG),
 )
 
 
@@ -48,7 +50,9 @@ def bounded(
         records[least, ended] = np.maximum(records[least, ended], peak[ended])
         peak[ended] = 0.0
     odd = active & (rate < _EVENT)
-    np.copyto(state["event_again"], again, where=odd & (quiet >= _GAP))
+    age = state["event_age"]
+    age += active
+    np.copyto(age, np.where(again, _LONG, 0.0), where=odd & (quiet >= _GAP))
     peak[...] = np.where(odd, np.maximum(peak, score), peak)
     quiet[...] = np.where(odd, 0.0, quiet + active)
     some = np.flatnonzero(odd)
@@ -62,8 +66,8 @@ def bounded(
 def spared(state: Rows, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of ``rows`` (indices into the block) are in a plain event that was told, one of their first few.
 
-    What comes at the same time of day again is none: a pattern that is not known yet.
+    What comes at the same time of day again is none, but a pattern not known yet; nor is what does not end.
     """
     told = (state["quiet"][rows] < _GAP) & (state["event_peak"][rows] >= _PLAIN)
-    few: NDArray[np.bool_] = (state["own_events"][rows] <= SPARED) & (state["event_again"][rows] == 0)
+    few: NDArray[np.bool_] = (state["own_events"][rows] <= SPARED) & (state["event_age"][rows] < _LONG)
     return told & few
