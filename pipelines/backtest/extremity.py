@@ -66,8 +66,8 @@ def _bulk(value: Floats) -> tuple[Floats, Floats]:
     early = int(np.searchsorted(read, PAST))
     for index, end in enumerate(read[:early].tolist()):
         quantiles[:, index] = np.quantile(value[:end], _QUARTILES)
-    for first in range(early, len(read), _AT_ONCE):
-        part = slice(first, first + _AT_ONCE)
+    for begin in range(early, len(read), _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
         windows = sliding_window_view(value, PAST)[read[part] - PAST]
         quantiles[:, part] = np.quantile(windows, _QUARTILES, axis=1)
     low, first, middle, third, high = quantiles
