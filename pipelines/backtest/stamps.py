@@ -3,29 +3,26 @@
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from dateutil import parser
 from numpy.typing import NDArray
 
 #: What a date of three numbers may mean, the usual first; where four digits come first it is the last.
 _ORDERS = ("mdy", "dmy", "ymd")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-#: A date, a time of day perhaps, a zone perhaps.
-_WRITTEN = re.compile(
-    r"(?:[a-z]{3,9},?\s+)?"  # Monday,
-    r"(?P<a>\d{1,4}|[a-z]{3,9})(?P<sign>[-/. ])\s*(?P<b>\d{1,2}|[a-z]{3,9})[-/., ]\s*(?P<c>\d{4}|\d{1,2})\.?"
-    r"(?:[t ,:]+(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?P<part>[.,]\d+)?)?"
-    r"\s*(?P<half>[ap]m)?)?"
-    r"(?:\s*(?P<zone>z|utc|gmt|[-+]\d\d:?\d\d|[a-z_]+(?:/[a-z_]+)+))?",
-    re.IGNORECASE,
-)
-_MONTH = re.compile(r"\d{4}[-/]\d{1,2}")
 _AMBIGUOUS = re.compile(r"\d{1,2}([-/])\d{1,2}\1(\d{4}|\d\d)(?!\d)")
+_DAY_FIRST = re.compile(r"\d{1,2}\.\d{1,2}\.")
+_MONTH = re.compile(r"\d{4}[-/]\d{1,2}")
+#: A date and what parts it from its time of day in the logs of web servers; a zone by its place.
+_OF_LOGS = re.compile(r"(/\d{4}):")
+_PLACED = re.compile(r"(.*\d) ?([A-Za-z_]+(?:/[A-Za-z_]+)+)")
 #: Digits of a time without signs, and how they are read; as Unix milliseconds they would lie in 1976 or 2612.
 _RUN = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _FIRST_S, _LAST_S = -62_135_596_800.0, 253_402_300_799.0  # the years 1 to 9999
+#: What a text says of its date does not hang on these: it says all of it.
+_ANY = datetime(2000, 1, 1, tzinfo=UTC), datetime(2004, 2, 2, tzinfo=UTC)
 
 
 def stamps(texts: Sequence[str]) -> NDArray[np.float64]:
@@ -74,45 +71,37 @@ def _unix_s(text: str, order: str) -> float:
         pass
     if not math.isnan(stamp := _float(text)):
         return stamp
-    found = _WRITTEN.fullmatch(f"{text}-01" if _MONTH.fullmatch(text) else text)
     try:
-        return _seconds(_moment(found, order)) if found else math.nan
-    except (ValueError, KeyError):  # no such day or month, no such zone
+        return _seconds(_moment(f"{text}-01" if _MONTH.fullmatch(text) else text, order))
+    except (ValueError, KeyError, OverflowError):  # no such day or month, no such zone
         return math.nan
 
 
-def _moment(found: re.Match[str], order: str) -> datetime:
-    a, b, c = found["a"], found["b"], found["c"]
-    if a.isalpha():
-        order = "mdy"
-    elif len(a) == 4:
-        order = "ymd"
-    elif b.isalpha() or found["sign"] == ".":
-        order = "dmy"
-    date = dict(zip(order, (_number(a), _number(b), _number(c)), strict=True))
-    if date["y"] < 100:
-        date["y"] += 2000 if date["y"] < 69 else 1900
-    hour = int(found["hour"] or 0)
-    if found["half"]:
-        if not 1 <= hour <= 12:
-            raise ValueError(hour)
-        hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
-    part = round(1e6 * float("0." + found["part"][1:7])) if found["part"] else 0
-    clock = (hour, int(found["minute"] or 0), int(found["second"] or 0), part)
-    return datetime(date["y"], date["m"], date["d"], *clock, tzinfo=_zone(found["zone"]))
+def _moment(text: str, order: str) -> datetime:
+    placed = _PLACED.fullmatch(text)
+    plain = _OF_LOGS.sub(r"\1 ", placed[1] if placed else text, count=1)
+    first, other = (
+        parser.parse(
+            plain,
+            default=default,
+            dayfirst=order == "dmy" or _DAY_FIRST.match(plain) is not None,
+            yearfirst=order == "ymd",
+            tzinfos=_zone,
+        )
+        for default in _ANY
+    )
+    if first != other:
+        raise ValueError(text)
+    moment: datetime = first.replace(tzinfo=ZoneInfo(placed[2])) if placed else first
+    return moment
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else _MONTHS.index(text[:3].lower()) + 1
-
-
-def _zone(name: str | None) -> tzinfo:
-    if name is None or name.lower() in ("z", "utc", "gmt"):
-        return UTC
-    if name[0] in "+-":
-        zone = datetime.strptime(name, "%z").tzinfo
-        return zone or UTC
-    return ZoneInfo(name)
+def _zone(name: str | None, offset_s: int | None) -> tzinfo:
+    if offset_s is not None:
+        return timezone(timedelta(seconds=offset_s))
+    if name not in (None, "UTC", "GMT"):
+        raise ValueError(name)  # several places share a zone's letters
+    return UTC
 
 
 def _float(text: str) -> float:
