@@ -44,7 +44,7 @@ class Slicing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AlarmBudget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Mean event time between false alarm onsets of a (signal, slice), days; FDR of the onsets in ten windows."""
+    """Mean event time between false alarm onsets of a (signal, slice), days; FDR of onsets in ten windows."""
 
     per_series_days: Positive = 90.0
     fleet_fdr: Annotated[float, Meta(gt=0, lt=1)] = 0.05
