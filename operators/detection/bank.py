@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from operators.columns import Columns, Field, Rows
+from operators.columns import Columns, Rows
 from operators.detection import (
     baseline,
     budget,
     company,
+    ending,
     granularity,
+    reach,
     records,
     relatives,
     season,
@@ -35,24 +37,8 @@ from operators.settings import Detection
 
 #: Rows handled at once: their state stays in the processor's cache.
 BLOCK = 2048
-#: Event rate below which nothing is learnt; windows, and hours, after which a change is the new normal:
-#: an incident of an hour or two, seen every minute, is not.
-FREEZE, ACCEPT, ACCEPT_H = 1 / 3000.0, 72.0, 4.0
-#: A lone value is hardly said to be rarer than (n + 1) to this power; what it says beyond counts so much, in
-#: logs.
-LONE_REACH, LONE_SLOPE = 2.0, 0.4
 #: A value of this size, or infinite, is no measurement: it counts as missing.
 _MOST = 1e30
-
-#: A row is quiet while its last four windows are off by less than this (deviations), or, after a mean of
-#: sixteen that was `GREAT` deviations off, by less than `QUIET_AFTER`: it need not come back to the very
-#: level. So many quiet windows end an anomaly.
-#: It is great, too, once four windows on average were `AWAY` deviations from level and season. Then a value
-#: within `HOME` deviations of those is quiet whatever was predicted: the predictor followed the anomaly.
-QUIET, GREAT, QUIET_AFTER, CALM = 1.2, 2.0, 2.0, 8.0
-AWAY, HOME = 3.0, 2.5
-
-_FIELDS = (Field("frozen"), Field("calm"), Field("worst"))
 
 
 class Bank:
@@ -73,7 +59,7 @@ class Bank:
         self._unseen: set[int] = set()
         self.detector_ids = self._panel.ids
         self._day = min(86_400 / self.period_s, 400.0)
-        self._patience = max(ACCEPT, ACCEPT_H * 3600 / self.period_s)
+        self._patience = ending.patience(self.period_s)
         windows = settings.alarm_budget.per_series_days * 86_400 / self.period_s
         self._budget = budget.Budget(windows, settings.alarm_budget.fleet_fdr)
         self._shares = Shares(settings.budget_shares, self.detector_ids, self._panel.leads)
@@ -87,7 +73,7 @@ class Bank:
                 *company.FIELDS,
                 *trials.FIELDS,
                 *relatives.FIELDS,
-                *_FIELDS,
+                *ending.FIELDS,
                 *self._panel.fields,
             )
         )
@@ -287,7 +273,7 @@ class Bank:
         twice = company.in_a_row(state, seen.z, rates[self._panel.spikes], active, known)
         reached = np.where(active, reached, 1.0)
         company.remember(state, seen)
-        rate = company.weighed(state, raw_rate, reached, lone, _reached(twice, n))
+        rate = company.weighed(state, raw_rate, reached, lone, reach.reached(twice, n))
         rate = records.bounded(state, raw_rate, rate, active, season.odd_yesterday(state, at))
         allowed = 1.0 / (self._budget.windows * self._budget.factor(state))
         alarm = self._budget.decide(state, rate, active, claims=claims)
@@ -306,8 +292,8 @@ class Bank:
         fitted, counted = rates[: self._panel.counted], rates[self._panel.counted :]
         lead = fitted.argmin(0)
         places = np.arange(len(lead))
-        reached = _reached(np.minimum(fitted[lead, places], 1.0), n)
-        rate = _bounded(reached, n, samples)
+        reached = reach.reached(np.minimum(fitted[lead, places], 1.0), n)
+        rate = reach.bounded(reached, n, samples)
         if counted.size:
             other = counted.argmin(0)
             less = counted[other, places] < rate
@@ -374,26 +360,13 @@ class Bank:
         statistic: Floats,
         rate: Floats,
     ) -> None:
-        active, frozen, calm = seen.active, state["frozen"], state["calm"]
-        worst = state["worst"]
-        away = GREAT * np.abs(state["mean4"] - state["level"]) / (AWAY * seen.base)
-        away = np.maximum(away, seen.scratch.get("slow", 0.0))
-        worst[...] = np.where(frozen > 0, np.maximum(worst, away), 0.0)
-        great = worst > GREAT
-        quiet = seen.scratch.get("fast", np.abs(seen.z)) < np.where(great, QUIET_AFTER, QUIET)
-        quiet |= great & (np.abs(seen.deviation) < HOME * seen.sd)
-        if "busy" in seen.scratch:
-            quiet &= seen.scratch["busy"] == 0
-        calm[...] = np.where(quiet, calm + active, 0)
-        over = np.flatnonzero((calm >= CALM) & (frozen > 0))
+        over = ending.over(state, seen)
         if over.size:
             self._panel.settle(state, over)
             baseline.settle(state, over)
-            frozen[over] = 0
-        hot = active & (rate < FREEZE)
-        frozen[...] = np.where(hot, frozen + 1, np.maximum(frozen - 2, 0))
-        accepted = (frozen > self._patience) & (calm < CALM / 2)  # not while it is coming back by itself
-        seen.learn = (active & (~hot | accepted)).astype("f4")
+        hot, accepted = ending.freeze(state, seen, rate, self._patience)
+        frozen = state["frozen"]
+        seen.learn = (seen.active & (~hot | accepted)).astype("f4")
         self._panel.learn(state, seen, fit, statistic, hot & (frozen > 5))
         before = state["level"].copy()
         season.learn(state, at, seen, frozen <= 6, self.period_s)
@@ -457,19 +430,3 @@ class Bank:
             warming=own <= WARM_UP,
             threshold=-np.log10(allowed),
         )
-
-
-def _reached(rate: Floats, n: Floats) -> Floats:
-    """No claim far beyond the history seen: below (n + 1)^-1.5 the excess, in logs, is halved."""
-    reach = (n + 1.0) ** -1.5
-    return np.where(rate < reach, np.sqrt(reach * np.maximum(rate, 1e-30)), rate)
-
-
-def _bounded(rate: Floats, n: Floats, samples: Floats) -> Floats:
-    """A lone value of unknown origin may come from any tail: it is hardly rarer than (n + 1)^-2.
-
-    One that stands on many samples is an average, whose tail is thin.
-    """
-    least = (n + 1.0) ** -LONE_REACH
-    lone = ~(samples >= 20) & (rate < least)
-    return np.where(lone, least * (rate / least) ** LONE_SLOPE, rate)
