@@ -19,6 +19,7 @@ from rich.table import Table
 from operators.clickhouse import Store
 from operators.settings import Settings
 from pipelines.errors import UsageError
+from pipelines.uncut import uncut
 
 Verdict = Literal["true", "false", "expected"]
 
@@ -134,8 +135,7 @@ def show(found: dict[str, list[dict[str, object]]], console: Console) -> None:
     if not found["precision"]:
         console.print("no labels yet: driftline label EVENT_ID true|false|expected")
         return
-    if not console.is_terminal:
-        console.width = 200  # into a file or a pipe nothing is cut
+    uncut(console)
     for title, rows in (
         ("precision by label", found["precision"]),
         ("lowered shares", found["budget_shares"]),

@@ -18,6 +18,7 @@ from rich.table import Table
 from operators.clickhouse import Store
 from pipelines.config import resolve
 from pipelines.errors import UsageError
+from pipelines.uncut import uncut
 
 Format = Literal["table", "json", "csv"]
 
@@ -42,10 +43,7 @@ def query(store: Store, sql: str, format: Format = "table") -> None:
     """
     answer = read(store, sql)
     if format == "table":
-        console = Console()
-        if not console.is_terminal:
-            console.width = 10_000  # into a file or a pipe nothing is folded
-        console.print(_table(answer))
+        uncut(Console(), width=10_000).print(_table(answer))
     else:
         sys.stdout.write(render(answer, format))
 

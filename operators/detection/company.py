@@ -31,7 +31,7 @@ _TWICE, _RARE, _BEYOND, _MEMORY = 2.0, 0.005, 0.7, 20_000.0
 KNOWN = 226.0
 #: A first odd value for this many windows is no spike if it lies among those of the last windows. Deviations
 #: as half precision holds them.
-_APART, _FAR = 3.0, 30_000.0
+_AFTER, _FAR = 3.0, 30_000.0
 
 #: ``odd_sides``, ``far_sides``, above and below: event rate of the last window's value, if it reached far
 #: enough; deviations of the farthest value, fading. ``apart``: ring of the last windows' deviations from
@@ -86,19 +86,19 @@ def familiar(state: Rows, window: Window, rows: NDArray[np.int64]) -> NDArray[np
         window: the window.
         rows: which.
     """
-    ring, off = state["apart"][:, rows], _apart(window)[rows]
+    ring, off = state["apart"][:, rows], _apart(window, rows)
     low, high = np.fmin.reduce(ring), np.fmax.reduce(ring)
     margin = 0.1 * (high - low)
     among: NDArray[np.bool_] = (off >= low - margin) & (off <= high + margin)
     begun = state["n"][rows] - 1 > state["lent"][rows]
-    return among & begun & (state["event_quiet"][rows] >= _APART)
+    return among & begun & (state["event_quiet"][rows] >= _AFTER)
 
 
 def remember(state: Rows, window: Window) -> None:
     """Keep how far the window was from level and season."""
     some = np.flatnonzero(window.active)
     place = state["n"][some].astype(np.int64) % WARM_UP
-    state["apart"][place, some] = _apart(window)[some]
+    state["apart"][place, some] = _apart(window, some)
 
 
 def forget(state: Rows, rows: NDArray[np.int64]) -> None:
@@ -106,5 +106,5 @@ def forget(state: Rows, rows: NDArray[np.int64]) -> None:
     state["apart"][:, rows] = np.nan
 
 
-def _apart(window: Window) -> Floats:
-    return np.minimum(np.maximum(window.deviation / window.sd, -_FAR), _FAR)
+def _apart(window: Window, rows: NDArray[np.int64]) -> Floats:
+    return np.minimum(np.maximum(window.deviation[rows] / window.sd[rows], -_FAR), _FAR)

@@ -16,6 +16,7 @@ from pipelines.backtest.judge import Judgement, judge, sigma
 from pipelines.backtest.replay import Scored, replay
 from pipelines.backtest.series import Series, read
 from pipelines.errors import UsageError
+from pipelines.uncut import uncut
 
 __all__ = ["backtest", "judge", "read", "replay"]
 
@@ -211,9 +212,7 @@ def _print(report: dict[str, Any], console: Console) -> None:
             str(line["episodes"]),
             f"{line['alarm_share']:.1%}",
         )
-    if not console.is_terminal:
-        console.width = 200  # into a file or a pipe nothing is cut
-    console.print(table)
+    uncut(console).print(table)
     for reason, what in (("time", "readable time"), ("value", "number for a value")):
         if rows := sum(line[f"without_{reason}"] for line in report["series"]):
             texts = [line[f"unread_{reason}"] for line in report["series"] if line[f"unread_{reason}"]]

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from pipelines.compare import Comparison
 from pipelines.compare.verdict import Judged
+from pipelines.uncut import uncut
 
 
 def show(comparison: Comparison, console: Console) -> None:
@@ -19,9 +20,7 @@ def show(comparison: Comparison, console: Console) -> None:
         table.add_column(name, justify="right")
     for one in comparison.statistics:
         table.add_row(*_cells(one))
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
+    uncut(console).print(table)
 
 
 def _cells(one: Judged) -> tuple[str, ...]:

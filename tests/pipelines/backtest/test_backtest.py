@@ -31,6 +31,14 @@ def _run(path: Path, out: Path, **options: object) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def _drawn(path: Path, **options: object) -> list[Path]:
+    """Pictures of the hosts of one file."""
+    scores, plots = path.with_name("o.csv"), path.with_name("plots")
+    columns = {"time_column": "t", "value_column": "v", "series_column": "host"}
+    report = backtest([path], **columns, scores=scores, plot=plots, console=QUIET, **options)
+    return [Path(each) for each in report["plots"]]
+
+
 def _times(count: int) -> list[str]:
     start = np.datetime64("2026-03-28T00:00:00")
     return [str(start + np.timedelta64(300 * i, "s")) for i in range(count)]
@@ -235,18 +243,7 @@ def test_the_summary_names_series_by_file_and_what_could_not_be_read(tmp_path: P
 def test_each_series_is_drawn_over_gaps_and_what_is_missing(tmp_path: Path) -> None:
     rows = [(time, n if n % 7 else "", "ab"[n % 2], int(n > 90)) for n, time in enumerate(_times(100))]
     rows += [("2026-03-01T00:00", 5, "a", 1), ("never", 5, "a", 0), ("2026-03-01T00:00", "", "c", 0)]
-    path = _write(tmp_path / "x.csv", rows, header="t,v,host,bad")
-    report = backtest(
-        [path],
-        time_column="t",
-        value_column="v",
-        series_column="host",
-        label_column="bad",
-        scores=tmp_path / "o.csv",
-        plot=tmp_path / "plots",
-        console=QUIET,
-    )
-    drawn = [Path(each) for each in report["plots"]]
+    drawn = _drawn(_write(tmp_path / "x.csv", rows, header="t,v,host,bad"), label_column="bad")
     assert [each.name for each in drawn] == ["x__a.png", "x__b.png", "x__c.png"]
     assert all(each.read_bytes().startswith(b"\x89PNG") for each in drawn)
 
@@ -254,17 +251,9 @@ def test_each_series_is_drawn_over_gaps_and_what_is_missing(tmp_path: Path) -> N
 def test_no_picture_replaces_another_whatever_series_are_called(tmp_path: Path) -> None:
     names = ["a/b", "a_b", "", "../../up", "[/b]", "ö" * 300, "ö" * 301]
     rows = [("2026-03-01T00:00", 1, name) for name in names]
-    report = backtest(
-        [_write(tmp_path / "x.csv", rows, header="t,v,host")],
-        time_column="t",
-        value_column="v",
-        series_column="host",
-        scores=tmp_path / "o.csv",
-        plot=tmp_path / "plots",
-        console=QUIET,
-    )
-    assert len(set(report["plots"])) == len(names)
-    assert {Path(each) for each in report["plots"]} == set((tmp_path / "plots").iterdir())
+    drawn = _drawn(_write(tmp_path / "x.csv", rows, header="t,v,host"))
+    assert len(set(drawn)) == len(names)
+    assert set(drawn) == set((tmp_path / "plots").iterdir())
 
 
 @pytest.mark.parametrize("last", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
